@@ -1,0 +1,67 @@
+//! What is known about a trained model without opening it: stored beside it, repeated in an annotation, read by
+//! the operator and the server. It holds no times, so that the same training gives the same description.
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::{DetectorConfig, ThresholdConfig};
+
+/// The version of [`Description`] that this release writes.
+pub const DESCRIPTION_VERSION: u32 = 1;
+
+/// The version of the model file that this release writes. It is part of what determines a model's bytes.
+pub const MODEL_FORMAT_VERSION: u16 = 1;
+
+/// A trained model in short.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// [`DESCRIPTION_VERSION`] of the release that wrote it.
+    pub format_version: u32,
+    /// The revision's name.
+    pub revision: String,
+    /// The training key: 64 hexadecimal digits.
+    pub key: String,
+    /// The detector and its parameters.
+    pub detector: DetectorConfig,
+    /// The columns' names, in the order of the vector.
+    pub features: Vec<String>,
+    /// The number of rows it was trained on.
+    pub rows: u64,
+    /// The threshold in the scale of the anomaly score: a row is anomalous if its score is below.
+    pub threshold: f64,
+    /// The threshold as it was asked for.
+    pub threshold_config: ThresholdConfig,
+    /// The share of the training rows that the model calls anomalous.
+    pub flagged_training_share: f64,
+    /// `sha256:<hex>` of the training data's bytes.
+    pub data_digest: String,
+    /// `sha256:<hex>` of the model file's bytes.
+    pub model_digest: String,
+    /// The model file's size in bytes.
+    pub model_bytes: u64,
+    /// What the user should know about the training.
+    #[serde(default)]
+    pub warnings: Vec<Warning>,
+}
+
+/// Something that does not stop a training but that its user should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Warning {
+    /// One of the constants in [`reasons`].
+    pub reason: String,
+    /// What was found, in numbers, and what to do.
+    pub message: String,
+}
+
+/// The reasons that a [`Warning`] can have.
+pub mod reasons {
+    /// Trees that could not split anything: columns are constant.
+    pub const NO_SPLITS: &str = "NoSplits";
+    /// Scores are tied, so that the share of flagged rows is far from the contamination asked for.
+    pub const TIED_SCORES: &str = "TiedScores";
+    /// A column has values that 32-bit floating point cannot tell apart.
+    pub const PRECISION_LOSS: &str = "PrecisionLoss";
+    /// The threshold was found on a sample of the training rows.
+    pub const THRESHOLD_SAMPLED: &str = "ThresholdSampled";
+}

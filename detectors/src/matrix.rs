@@ -1,0 +1,161 @@
+//! Rows that have been checked once, so that nothing after has to check them again.
+
+use ndarray::{Array2, ArrayView2};
+
+/// A row-major table of n ≥ 1 rows and d ≥ 1 columns, each value finite and within ±`f32::MAX`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CheckedMatrix {
+    /// In standard (row-major) layout.
+    values: Vec<f64>,
+    columns: usize,
+}
+
+/// Why a table cannot be used. Rows and columns count from 0 in the fields and from 1 in the messages.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MatrixError {
+    /// No rows.
+    #[error("the table has no rows: at least one is needed")]
+    NoRows,
+    /// No columns.
+    #[error("the table has no columns: at least one is needed")]
+    NoColumns,
+    /// The number of values is no multiple of the number of columns.
+    #[error("{values} values do not fill rows of {columns} columns")]
+    Ragged {
+        /// The number of values.
+        values: usize,
+        /// The number of columns.
+        columns: usize,
+    },
+    /// A value that is not a number, infinite, or beyond what 32-bit floating point holds.
+    #[error("row {}, column {} is {value}: values must be finite and within ±3.4028235e38", row + 1, column + 1)]
+    NotFinite {
+        /// The row, from 0.
+        row: usize,
+        /// The column, from 0.
+        column: usize,
+        /// The value.
+        value: f64,
+    },
+}
+
+impl CheckedMatrix {
+    /// Checks a table of shape (n, d); any memory layout is accepted, row-major is not copied.
+    ///
+    /// # Errors
+    /// No rows, no columns, or the first value that is not finite or beyond ±`f32::MAX`.
+    pub fn new(values: Array2<f64>) -> Result<Self, MatrixError> {
+        let (rows, columns) = values.dim();
+        if rows == 0 {
+            return Err(MatrixError::NoRows);
+        }
+        let values = if values.is_standard_layout() {
+            // A standard layout may still start inside its buffer; only then does this copy.
+            match values.into_raw_vec_and_offset() {
+                (raw, None | Some(0)) if raw.len() == rows * columns => raw,
+                (raw, offset) => raw[offset.unwrap_or(0)..][..rows * columns].to_vec(),
+            }
+        } else {
+            values.iter().copied().collect()
+        };
+        Self::from_vec(values, columns)
+    }
+
+    /// Checks values in row-major order; their number must be a multiple of `columns`.
+    ///
+    /// # Errors
+    /// As [`CheckedMatrix::new`], and for a last row that is not complete.
+    pub fn from_vec(values: Vec<f64>, columns: usize) -> Result<Self, MatrixError> {
+        if columns == 0 {
+            return Err(MatrixError::NoColumns);
+        }
+        if values.is_empty() {
+            return Err(MatrixError::NoRows);
+        }
+        if !values.len().is_multiple_of(columns) {
+            return Err(MatrixError::Ragged { values: values.len(), columns });
+        }
+        match values.iter().position(|&value| !in_range(value)) {
+            None => Ok(Self { values, columns }),
+            Some(at) => {
+                Err(MatrixError::NotFinite { row: at / columns, column: at % columns, value: values[at] })
+            }
+        }
+    }
+
+    /// n ≥ 1.
+    pub fn rows(&self) -> usize {
+        self.values.len() / self.columns
+    }
+
+    /// d ≥ 1.
+    pub fn columns(&self) -> usize {
+        self.columns
+    }
+
+    /// One row, of d values. Panics if there is no such row, as a slice would.
+    pub fn row(&self, row: usize) -> &[f64] {
+        &self.values[row * self.columns..][..self.columns]
+    }
+
+    /// All values, row by row.
+    pub fn as_slice(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Shape (n, d).
+    pub fn view(&self) -> ArrayView2<'_, f64> {
+        ArrayView2::from_shape((self.rows(), self.columns), &self.values)
+            .expect("whole rows, checked when made")
+    }
+}
+
+/// Whether a value can be scored: finite, and still finite in 32 bits.
+pub(crate) fn in_range(value: f64) -> bool {
+    value.abs() <= f64::from(f32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::array;
+
+    use super::*;
+
+    #[test]
+    fn a_bad_value_is_named_with_its_row_and_column() {
+        for bad in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -3.5e38] {
+            let error = CheckedMatrix::new(array![[1.0, 2.0], [3.0, bad]]).unwrap_err();
+            assert!(
+                matches!(error, MatrixError::NotFinite { row: 1, column: 1, value } if value.to_bits() == bad.to_bits())
+            );
+        }
+        let message = CheckedMatrix::new(array![[1.0, f64::NAN]]).unwrap_err().to_string();
+        assert_eq!(message, "row 1, column 2 is NaN: values must be finite and within ±3.4028235e38");
+    }
+
+    #[test]
+    fn the_largest_and_the_smallest_numbers_are_accepted() {
+        let max = f64::from(f32::MAX);
+        assert!(CheckedMatrix::new(array![[max, -max], [f64::MIN_POSITIVE, -0.0]]).is_ok());
+    }
+
+    #[test]
+    fn tables_without_rows_or_columns_are_refused() {
+        assert_eq!(CheckedMatrix::new(Array2::zeros((0, 3))), Err(MatrixError::NoRows));
+        assert_eq!(CheckedMatrix::new(Array2::zeros((3, 0))), Err(MatrixError::NoColumns));
+        assert_eq!(
+            CheckedMatrix::from_vec(vec![1.0; 5], 2),
+            Err(MatrixError::Ragged { values: 5, columns: 2 })
+        );
+    }
+
+    #[test]
+    fn column_major_and_sliced_tables_keep_their_values() {
+        let table = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
+        let transposed = table.clone().reversed_axes();
+        assert_eq!(CheckedMatrix::new(transposed.clone()).unwrap().view(), transposed);
+        let sliced = table.clone().slice_move(ndarray::s![1.., ..]);
+        assert_eq!(CheckedMatrix::new(sliced).unwrap().row(0), [4.0, 5.0, 6.0]);
+    }
+}
