@@ -1,0 +1,87 @@
+//! The CustomResourceDefinition: what the derive gives, made fit for people and for the API server.
+
+use kube::CustomResourceExt;
+use serde_json::{Map, Value, json};
+
+use crate::names::MODEL_NAME_PATTERN;
+use crate::spec::AnomalyModel;
+
+/// The CRD as JSON, ready to be applied.
+pub fn crd() -> Value {
+    let mut crd = serde_json::to_value(AnomalyModel::crd()).unwrap_or_default();
+    if let Some(schema) = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema") {
+        tidy(schema);
+        root(schema);
+    }
+    crd
+}
+
+/// The rule on the object's own name, and no description that repeats the kind.
+fn root(schema: &mut Value) {
+    schema["description"] = json!(
+        "Anomaly detection as a resource: trained in a Job, served by Deployments, exposed behind basic auth. \
+         Creating AnomalyModels is as powerful as creating pods and Ingresses in the namespace."
+    );
+    schema["x-kubernetes-validations"] = json!([{
+        "rule": format!("self.metadata.name.matches('{MODEL_NAME_PATTERN}')"),
+        "message": "the name must be a DNS label that starts with a letter, with at most 40 characters"
+    }]);
+}
+
+/// Strips formats that the API server warns of, and `nullable`: a null then means absent, and a default applies. Gives
+/// every object with defaulted members a default of its own, else what lies below it is not defaulted.
+fn tidy(schema: &mut Value) {
+    let Value::Object(object) = schema else { return };
+    object.remove("nullable");
+    if matches!(object.get("format").and_then(Value::as_str), Some(f) if f.starts_with("uint") || f.starts_with("int") || f == "double" || f == "float")
+    {
+        object.remove("format");
+    }
+    for list in ["minimum", "maximum"] {
+        whole(object, list);
+    }
+    for below in ["properties"] {
+        if let Some(Value::Object(members)) = object.get_mut(below) {
+            members.values_mut().for_each(tidy);
+        }
+    }
+    for below in ["items", "additionalProperties"] {
+        if let Some(schema) = object.get_mut(below) {
+            tidy(schema);
+        }
+    }
+    default_objects(object);
+}
+
+/// `1.0` as `1`: the API server stores it so, and the two must compare equal.
+fn whole(object: &mut Map<String, Value>, key: &str) {
+    let whole = object.get(key).and_then(Value::as_f64).filter(|v| v.fract() == 0.0 && v.abs() < 9.0e15);
+    if let Some(value) = whole {
+        #[allow(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
+        object.insert(key.into(), json!(value as i64));
+    }
+}
+
+/// `default: {}` for members whose own members all have defaults or are optional, if any has one.
+fn default_objects(object: &mut Map<String, Value>) {
+    let required: Vec<String> = object
+        .get("required")
+        .and_then(Value::as_array)
+        .map(|r| r.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect())
+        .unwrap_or_default();
+    let Some(Value::Object(members)) = object.get_mut("properties") else { return };
+    for (name, member) in members {
+        if let Some(default) = member.get("default").cloned() {
+            // The derive writes the default object out; the members' own defaults say the same.
+            let is_object = default.is_object() && member.get("properties").is_some();
+            if is_object {
+                member["default"] = json!({});
+            } else if let Some(number) = default.as_f64().filter(|v| v.fract() == 0.0 && !default.is_u64()) {
+                #[allow(clippy::cast_possible_truncation, reason = "defaults are small")]
+                let number = number as i64;
+                member["default"] = json!(number);
+            }
+        }
+        debug_assert!(!(required.contains(name) && member.get("default").is_some()), "{name} is required and defaulted");
+    }
+}

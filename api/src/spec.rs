@@ -1,0 +1,303 @@
+//! `AnomalyModel.spec`: what a user asks for. The doc comments are the CRD's descriptions.
+//!
+//! The types do not refuse unknown fields: one stored object that cannot be read must never stop the others. The API
+//! server prunes, `kubectl` and `anomaly run` refuse.
+
+use std::collections::BTreeMap;
+
+use detectors::config::{DetectorConfig, ThresholdConfig};
+use serde::{Deserialize, Serialize};
+
+use crate::quantity::Quantity;
+
+/// The desired state of an AnomalyModel: what to train on, with which detector, and how to serve it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    kube(
+        group = "anomaly-operator.io",
+        version = "v1alpha1",
+        kind = "AnomalyModel",
+        plural = "anomalymodels",
+        shortname = "anm",
+        category = "anomaly",
+        namespaced,
+        derive = "PartialEq",
+        status = "crate::status::AnomalyModelStatus",
+        scale = r#"{"specReplicasPath":".spec.serving.replicas","statusReplicasPath":".status.replicas","labelSelectorPath":".status.selector"}"#,
+        printcolumn = r#"{"name":"Detector","type":"string","jsonPath":".status.detector","description":"Kind of the detector."}"#,
+        printcolumn = r#"{"name":"Revision","type":"string","jsonPath":".status.revision.current","description":"Revision that is being served."}"#,
+        printcolumn = r#"{"name":"Ready","type":"string","jsonPath":".status.conditions[?(@.type==\"Ready\")].status","description":"Whether this generation is trained, rolled out and, if asked for, exposed."}"#,
+        printcolumn = r#"{"name":"Serving","type":"string","jsonPath":".status.serving","description":"Ready pods of those asked for."}"#,
+        printcolumn = r#"{"name":"Trained","type":"date","jsonPath":".status.revision.trainedAt","description":"When the served revision was trained."}"#,
+        printcolumn = r#"{"name":"Reason","type":"string","priority":1,"jsonPath":".status.conditions[?(@.type==\"Ready\")].reason","description":"Why it is, or is not, ready."}"#,
+        printcolumn = r#"{"name":"URL","type":"string","priority":1,"jsonPath":".status.url","description":"Where the ingress serves it."}"#,
+        printcolumn = r#"{"name":"Age","type":"date","jsonPath":".metadata.creationTimestamp"}"#
+    )
+)]
+pub struct AnomalyModelSpec {
+    /// Stops training, a running Job too; what is trained is still served.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// The columns of the data that the model reads, 1 to 256. Their order is the order of the values in a request.
+    #[cfg_attr(
+        feature = "kube",
+        schemars(
+            length(min = 1, max = 256),
+            extend(
+                "x-kubernetes-list-type" = "atomic",
+                "x-kubernetes-validations" = [{
+                    "rule": "self.all(f, self.exists_one(g, g.name == f.name))",
+                    "message": "feature names must be unique"
+                }]
+            )
+        )
+    )]
+    pub features: Vec<Feature>,
+
+    /// The detector and its parameters: exactly one member.
+    pub detector: DetectorConfig,
+
+    /// From which score on a row is an anomaly. Omitted: contamination 0.01.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub threshold: Option<ThresholdConfig>,
+
+    /// Where the training data comes from, and how the training runs.
+    pub training: Training,
+
+    /// How the trained model is served.
+    #[serde(default)]
+    pub serving: Serving,
+
+    /// Exposes the model outside the cluster, behind basic auth. Omitted: reachable in the cluster only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingress: Option<Ingress>,
+}
+
+/// A column of the data.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Feature {
+    /// Name of the column in the data's header.
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    pub name: String,
+}
+
+/// Where the training data comes from, and how the training runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Training {
+    /// The source of the rows: exactly one member.
+    pub source: Source,
+
+    /// Training is refused with fewer rows.
+    #[serde(default = "default_min_rows")]
+    #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 1_000_000_000)))]
+    pub min_rows: u32,
+
+    /// How many revisions are kept besides the current one.
+    #[serde(default = "default_revision_history_limit")]
+    #[cfg_attr(feature = "kube", schemars(range(min = 0, max = 100)))]
+    pub revision_history_limit: u32,
+
+    /// Compute resources of the training pod. Omitted members: requests of 100m CPU and 128Mi, a memory limit of 512Mi.
+    #[serde(default, skip_serializing_if = "ResourceRequirements::is_empty")]
+    pub resources: ResourceRequirements,
+}
+
+/// The source of the training rows: exactly one member.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    schemars(extend("x-kubernetes-validations" = [{
+        "rule": "[has(self.configMap), has(self.inline)].filter(x, x).size() == 1",
+        "message": "exactly one source is needed: configMap or inline"
+    }]))
+)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    /// CSV in a ConfigMap of the same namespace. A change of the data trains a new revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config_map: Option<ConfigMapSource>,
+
+    /// CSV in the resource itself, for small data and examples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inline: Option<InlineSource>,
+}
+
+/// CSV in a ConfigMap of the same namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ConfigMapSource {
+    /// Name of the ConfigMap.
+    #[cfg_attr(
+        feature = "kube",
+        schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"))
+    )]
+    pub name: String,
+
+    /// Key of the data in it: CSV with a header, columns in any order, further columns are ignored.
+    #[cfg_attr(
+        feature = "kube",
+        schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))
+    )]
+    pub key: String,
+}
+
+/// CSV in the resource itself.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct InlineSource {
+    /// CSV with a header, at most 64 KiB.
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 65_536)))]
+    pub csv: String,
+}
+
+/// How the trained model is served.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Serving {
+    /// Number of scoring pods; 0 serves nothing and keeps the model.
+    #[serde(default = "default_replicas")]
+    #[cfg_attr(feature = "kube", schemars(range(min = 0, max = 1_000)))]
+    pub replicas: i32,
+
+    /// Compute resources of a scoring pod. Omitted members: requests of 20m CPU and 32Mi, a memory limit of 128Mi.
+    #[serde(default, skip_serializing_if = "ResourceRequirements::is_empty")]
+    pub resources: ResourceRequirements,
+}
+
+impl Default for Serving {
+    fn default() -> Self {
+        Self { replicas: default_replicas(), resources: ResourceRequirements::default() }
+    }
+}
+
+/// Exposes the model outside the cluster, behind basic auth.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct Ingress {
+    /// Host name, like `machine.example.com`.
+    #[cfg_attr(
+        feature = "kube",
+        schemars(
+            length(min = 1, max = 253),
+            regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+        )
+    )]
+    pub host: String,
+
+    /// Path below which the model is served; nothing is rewritten.
+    #[serde(default = "default_path")]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(length(min = 1, max = 253), regex(pattern = "^/([-._~a-zA-Z0-9]+(/[-._~a-zA-Z0-9]+)*)?$"))
+    )]
+    pub path: String,
+
+    /// IngressClass. Omitted: the cluster's default class.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    pub class_name: Option<String>,
+
+    /// Further annotations of the Ingress. Those of the auth and snippet families are refused.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "kube", schemars(extend("maxProperties" = 64)))]
+    pub annotations: BTreeMap<String, Text>,
+
+    /// TLS at the ingress controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<IngressTls>,
+
+    /// Who may ask. Omitted: credentials are generated, in the Secret `<name>-credentials`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub basic_auth: Option<BasicAuth>,
+}
+
+/// A string of at most 4,096 characters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "kube", schemars(inline))]
+#[serde(transparent)]
+pub struct Text(#[cfg_attr(feature = "kube", schemars(length(max = 4_096)))] pub String);
+
+/// TLS at the ingress controller.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct IngressTls {
+    /// Secret of type `kubernetes.io/tls`. It need not exist yet: cert-manager makes it because the Ingress exists.
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    pub secret_name: String,
+}
+
+/// Who may ask.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct BasicAuth {
+    /// Secret with the single key `auth`: htpasswd lines (bcrypt, apr1 or {SHA}).
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    pub secret_name: String,
+}
+
+/// Compute resources of a container.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub struct ResourceRequirements {
+    /// What the scheduler reserves, like `{cpu: 100m, memory: 64Mi}`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "kube", schemars(extend("maxProperties" = 16)))]
+    pub requests: BTreeMap<String, Quantity>,
+
+    /// What the container may use at most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "kube", schemars(extend("maxProperties" = 16)))]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+impl ResourceRequirements {
+    /// Whether nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.requests.is_empty() && self.limits.is_empty()
+    }
+}
+
+impl AnomalyModelSpec {
+    /// Names of the features in the order of the vector.
+    pub fn feature_names(&self) -> Vec<String> {
+        self.features.iter().map(|f| f.name.clone()).collect()
+    }
+
+    /// The threshold asked for, with the default filled in by the detector's crate.
+    pub fn threshold(&self) -> ThresholdConfig {
+        self.threshold.clone().unwrap_or_default()
+    }
+}
+
+fn default_min_rows() -> u32 {
+    32
+}
+
+fn default_revision_history_limit() -> u32 {
+    2
+}
+
+fn default_replicas() -> i32 {
+    1
+}
+
+fn default_path() -> String {
+    "/".into()
+}

@@ -1,0 +1,92 @@
+//! The training key: a digest of what determines a model's bytes, and of nothing else.
+//!
+//! No upgrade of the operator, the chart or the CRD may retrain anything. So the members of the first release are always
+//! in the key, and a member that came later only when it differs from its default; `tests/training_keys.rs` keeps the
+//! keys of stored specs of every release.
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::spec::AnomalyModelSpec;
+
+/// Version of the model's bytes: raised when the same input begins to give another model.
+pub const MODEL_FORMAT: u32 = 1;
+
+/// Members of the isolation forest that are always part of the key.
+const ISOLATION_FOREST: [&str; 5] = ["trees", "sampleSize", "maxFeatures", "bootstrap", "seed"];
+
+/// Training key of `spec` with data of this digest (`sha256:…`): 64 hexadecimal digits.
+pub fn training_key(spec: &AnomalyModelSpec, data_digest: &str) -> String {
+    let content = json!({
+        "features": spec.feature_names(),
+        "detector": detector(spec),
+        "threshold": serde_json::to_value(spec.threshold()).unwrap_or_default(),
+        "data": data_digest,
+        "modelFormat": MODEL_FORMAT,
+    });
+    sha256_hex(canonical(&content).as_bytes())
+}
+
+/// `sha256:…` of some bytes.
+pub fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", sha256_hex(bytes))
+}
+
+/// SHA-256 as 64 hexadecimal digits.
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|b| format!("{b:02x}")).collect()
+}
+
+/// JSON with sorted keys and no white space, whatever the features of `serde_json`.
+pub fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut sorted: Vec<_> = members.iter().collect();
+            sorted.sort_by_key(|(k, _)| *k);
+            let members: Vec<String> =
+                sorted.into_iter().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), canonical(v))).collect();
+            format!("{{{}}}", members.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        scalar => scalar.to_string(),
+    }
+}
+
+fn detector(spec: &AnomalyModelSpec) -> Value {
+    let mut kinds = Map::new();
+    if let Some(forest) = &spec.detector.isolation_forest {
+        kinds.insert("isolationForest".into(), with_changed_members(forest, &Default::default(), &ISOLATION_FOREST));
+    }
+    Value::Object(kinds)
+}
+
+/// The members named in `always`, and those others that differ from their default.
+fn with_changed_members<T: serde::Serialize>(config: &T, default: &T, always: &[&str]) -> Value {
+    let default = serde_json::to_value(default).unwrap_or_default();
+    match serde_json::to_value(config).unwrap_or_default() {
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .filter(|(name, value)| always.contains(&name.as_str()) || default.get(name) != Some(value))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_members_does_not_matter() {
+        let a: Value = serde_json::from_str(r#"{"b":1,"a":{"d":[1,2],"c":"x"}}"#).unwrap();
+        assert_eq!(canonical(&a), r#"{"a":{"c":"x","d":[1,2]},"b":1}"#);
+    }
+
+    #[test]
+    fn a_member_at_its_default_is_left_out_unless_it_was_there_from_the_start() {
+        let (config, default) = (json!({"old": 1, "new": 2, "newer": 3}), json!({"old": 1, "new": 2, "newer": 0}));
+        assert_eq!(with_changed_members(&config, &default, &["old"]), json!({"old": 1, "newer": 3}));
+    }
+}

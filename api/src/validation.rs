@@ -1,0 +1,147 @@
+//! What the API server checks by schema and CEL, once more for those who have no API server (`anomaly run`), and what it
+//! cannot check (quantities, annotations that would take the password away).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use crate::names::{MODEL_NAME_PATTERN, is_model_name};
+use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
+
+/// A field with a value that cannot be honoured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Path of the field, like `spec.ingress.annotations[x]`.
+    pub path: String,
+    /// What was expected, and what to do.
+    pub message: String,
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path, self.message)
+    }
+}
+
+/// All that is wrong with a model's name and spec; the detector's parameters are checked by the detector.
+pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut check = |ok: bool, path: &str, message: String| {
+        if !ok {
+            errors.push(FieldError { path: path.into(), message });
+        }
+    };
+    check(
+        is_model_name(name),
+        "metadata.name",
+        format!("{name:?} must match {MODEL_NAME_PATTERN}: names of children are made from it"),
+    );
+    check(
+        (1..=256).contains(&spec.features.len()),
+        "spec.features",
+        format!("expected 1 to 256 features, got {}", spec.features.len()),
+    );
+    let mut seen = BTreeSet::new();
+    for (i, feature) in spec.features.iter().enumerate() {
+        let path = format!("spec.features[{i}].name");
+        check(!feature.name.is_empty(), &path, "a feature needs a name: that of a column of the data".into());
+        check(seen.insert(&feature.name), &path, format!("{:?} stands there twice", feature.name));
+    }
+    check(spec.detector.kind().is_some(), "spec.detector", "exactly one detector is needed: isolationForest".into());
+    check(
+        one_source(&spec.training.source),
+        "spec.training.source",
+        "exactly one source is needed: configMap or inline".into(),
+    );
+    check(spec.training.min_rows >= 1, "spec.training.minRows", "expected 1 or more".into());
+    check(spec.serving.replicas >= 0, "spec.serving.replicas", "expected 0 or more".into());
+    resources("spec.training.resources", &spec.training.resources, &mut errors);
+    resources("spec.serving.resources", &spec.serving.resources, &mut errors);
+    if let Some(ingress) = &spec.ingress {
+        annotations(ingress, &mut errors);
+    }
+    errors
+}
+
+fn one_source(source: &Source) -> bool {
+    let Source { config_map, inline } = source;
+    [config_map.is_some(), inline.is_some()].into_iter().filter(|x| *x).count() == 1
+}
+
+fn resources(path: &str, resources: &ResourceRequirements, errors: &mut Vec<FieldError>) {
+    for (kind, amounts) in [("requests", &resources.requests), ("limits", &resources.limits)] {
+        for (name, amount) in amounts.iter().filter(|(_, amount)| !amount.is_valid()) {
+            errors.push(FieldError {
+                path: format!("{path}.{kind}[{name}]"),
+                message: format!("expected a quantity like 500m or 64Mi, got {:?}", amount.as_str()),
+            });
+        }
+    }
+}
+
+/// Annotations that could take the password away, or run code in the ingress controller. Matched in any group, because
+/// controllers know several prefixes for the same annotation.
+fn annotations(ingress: &Ingress, errors: &mut Vec<FieldError>) {
+    const REFUSED: [&str; 6] = ["auth", "snippet", "router.middlewares", "basic-auth", "policies", "satisfy"];
+    for key in ingress.annotations.keys() {
+        let name = key.rsplit_once('/').map_or(key.as_str(), |(_, name)| name);
+        if REFUSED.iter().any(|family| name.contains(family)) {
+            errors.push(FieldError {
+                path: format!("spec.ingress.annotations[{key}]"),
+                message: "annotations of the auth and snippet families are refused, because they could take the \
+                          password away; use spec.ingress.basicAuth"
+                    .into(),
+            });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Text;
+
+    fn spec(extra: &str) -> AnomalyModelSpec {
+        let yaml = format!(
+            "{{features: [{{name: x}}], detector: {{isolationForest: {{}}}}, \
+             training: {{source: {{inline: {{csv: 'x'}}}}}}{extra}}}"
+        );
+        serde_yaml::from_str(&yaml).unwrap()
+    }
+
+    #[test]
+    fn a_minimal_spec_is_valid() {
+        assert_eq!(validate("model", &spec("")), []);
+    }
+
+    #[test]
+    fn every_fault_is_named_with_its_path() {
+        let mut bad = spec(", serving: {resources: {limits: {memory: lots}}}, ingress: {host: a.example.com}");
+        bad.features.push(bad.features[0].clone());
+        bad.training.source.inline = None;
+        bad.ingress
+            .as_mut()
+            .unwrap()
+            .annotations
+            .insert("nginx.ingress.kubernetes.io/auth-url".into(), Text("http://x".into()));
+        let paths: Vec<String> = validate("Model", &bad).into_iter().map(|e| e.path).collect();
+        assert_eq!(
+            paths,
+            [
+                "metadata.name",
+                "spec.features[1].name",
+                "spec.training.source",
+                "spec.serving.resources.limits[memory]",
+                "spec.ingress.annotations[nginx.ingress.kubernetes.io/auth-url]",
+            ]
+        );
+    }
+
+    #[test]
+    fn harmless_annotations_pass() {
+        let mut model = spec(", ingress: {host: a.example.com}");
+        let annotations = &mut model.ingress.as_mut().unwrap().annotations;
+        annotations.insert("cert-manager.io/cluster-issuer".into(), Text("le".into()));
+        annotations.insert("nginx.ingress.kubernetes.io/proxy-body-size".into(), Text("1m".into()));
+        assert_eq!(validate("model", &model), []);
+    }
+}

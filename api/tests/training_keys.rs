@@ -1,0 +1,62 @@
+//! Keys of specs as they were stored by every release. A failure here means that an upgrade would retrain the models of
+//! every user: fix the key, never this file.
+
+use api::AnomalyModelSpec;
+use api::training_key::{digest, training_key};
+
+fn key(spec: &str) -> String {
+    let spec: AnomalyModelSpec = serde_yaml::from_str(spec).unwrap();
+    training_key(&spec, &digest(b"x,y\n1,2\n"))
+}
+
+const V0_1: &str = "
+features: [{name: x}, {name: y}]
+detector: {isolationForest: {trees: 100, sampleSize: 256, maxFeatures: 1, bootstrap: false, seed: 16}}
+threshold: {contamination: 0.01}
+training: {source: {configMap: {name: data, key: train.csv}}, minRows: 32, revisionHistoryLimit: 2}
+serving: {replicas: 2}
+";
+
+#[test]
+fn keys_of_stored_specs_never_change() {
+    assert_eq!(key(V0_1), "KEY_V0_1");
+}
+
+#[test]
+fn what_does_not_determine_the_model_is_not_in_the_key() {
+    let other = V0_1
+        .replace("minRows: 32, revisionHistoryLimit: 2", "minRows: 8, revisionHistoryLimit: 7, resources: {limits: {memory: 1Gi}}")
+        .replace("replicas: 2", "replicas: 5, resources: {requests: {cpu: 1}}")
+        .replace("configMap: {name: data, key: train.csv}", "inline: {csv: \"x,y\"}")
+        + "ingress: {host: a.example.com}\nsuspend: true\n";
+    assert_eq!(key(&other), key(V0_1));
+}
+
+#[test]
+fn whatever_determines_the_model_is_in_the_key() {
+    for (from, to) in [
+        ("{name: x}, {name: y}", "{name: y}, {name: x}"),
+        ("trees: 100", "trees: 101"),
+        ("sampleSize: 256", "sampleSize: 255"),
+        ("maxFeatures: 1", "maxFeatures: 0.5"),
+        ("bootstrap: false", "bootstrap: true"),
+        ("seed: 16", "seed: 17"),
+        ("contamination: 0.01", "contamination: 0.02"),
+        ("contamination: 0.01", "score: -0.5"),
+    ] {
+        assert_ne!(key(&V0_1.replace(from, to)), key(V0_1), "{from} → {to}");
+    }
+    let spec: AnomalyModelSpec = serde_yaml::from_str(V0_1).unwrap();
+    assert_ne!(training_key(&spec, &digest(b"x,y\n1,3\n")), key(V0_1));
+}
+
+#[test]
+fn a_spec_that_leaves_out_defaults_has_the_key_of_the_one_that_states_them() {
+    let short = "
+features: [{name: x}, {name: y}]
+detector: {isolationForest: {seed: 16}}
+training: {source: {configMap: {name: data, key: train.csv}}}
+";
+    let stated = V0_1.replace("threshold: {contamination: 0.01}\n", "");
+    assert_eq!(key(short), key(&stated));
+}
