@@ -1,1 +1,1 @@
-
+//! The controller of AnomalyModels.

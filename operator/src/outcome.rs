@@ -1,0 +1,46 @@
+//! What came of applying a plan: facts for status, and for deciding when to look again. No I/O here.
+
+use crate::desired::{Children, TrainingJob};
+
+/// All that should be done for a model now. Made by `desired::plan`, carried out by `apply`.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// Children that should exist; of the others, those that we may prune are pruned.
+    pub children: Children,
+    /// A Job to make once.
+    pub start: Option<TrainingJob>,
+    /// Input of an active Job that lost it (a crash between the two writes): UID of the Job, and the ConfigMap.
+    pub missing_input: Option<(String, k8s_openapi::api::core::v1::ConfigMap)>,
+    /// Jobs to delete: obsolete or suspended ones that are still active.
+    pub delete_jobs: Vec<String>,
+    /// Revision to mark as rejected, because its roll-out failed.
+    pub reject: Option<String>,
+    /// Revisions that no pod template can want and that are beyond the history limit.
+    pub prune_revisions: Vec<String>,
+    /// Why the plan is what it is; for status.
+    pub decisions: crate::desired::Decisions,
+    /// When to look again although nothing changes (debounce, back-off, deadline).
+    pub look_again: Option<std::time::Duration>,
+}
+
+/// What came of applying a plan.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Applied {
+    /// Objects with a name of ours that belong to somebody else; never touched.
+    pub conflicts: Vec<Problem>,
+    /// Writes that were refused, or that failed.
+    pub failures: Vec<Problem>,
+    /// Writes that were made.
+    pub written: usize,
+    /// `Some` when nothing was written on purpose (annotation `paused`).
+    pub paused: bool,
+}
+
+/// A child that could not be brought to the state it should be in.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Problem {
+    /// Kind and name, like `Service demo/x`.
+    pub object: String,
+    /// What happened, and what to do.
+    pub message: String,
+}

@@ -1,0 +1,31 @@
+//! What an administrator decides for all models: flags and environment of the operator.
+
+use jiff::SignedDuration;
+
+/// Settings that pure code needs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Image of `anomaly-trainer`.
+    pub trainer_image: String,
+    /// Image of `anomaly-server`.
+    pub server_image: String,
+    /// `imagePullPolicy` of both.
+    pub image_pull_policy: String,
+    /// Namespaces whose pods may reach the `http` port, besides the model's own.
+    pub monitoring_namespaces: Vec<String>,
+    /// Whether the operator may read and write Secrets.
+    pub secrets: SecretsAccess,
+    /// Most training Jobs at a time, over all models.
+    pub max_concurrent_trainings: usize,
+    /// How long data must rest after a change before it is trained on.
+    pub debounce: SignedDuration,
+}
+
+/// Whether the operator may read and write Secrets (chart value `rbac.secrets`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecretsAccess {
+    /// It may: credentials are generated when none are named.
+    Cluster,
+    /// It may not: `basicAuth.secretName` is mandatory, and the named Secret is not looked at.
+    None,
+}
