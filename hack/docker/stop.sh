@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Ends the dockerd that start.sh started, and takes away what it leaves on the host. Another Docker Engine is left alone.
+# Images and the like stay in the cache.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../lib.sh"
+. "$here/own.sh"
+
+end() { # end PID…: asks, waits for up to 30 seconds, then insists
+  local n
+  kill "$@" 2>/dev/null || true
+  for n in $(seq 300); do
+    kill -0 "$@" 2>/dev/null || return 0
+    [ "$n" != 300 ] || kill -KILL "$@" 2>/dev/null || true
+    sleep 0.1
+  done
+}
+
+# Everything that is docker's in this table stays out when the table is loaded again; so does the policy it set.
+without_docker() { # without_docker TABLES POLICY
+  sed -E "/DOCKER|docker0|br-[0-9a-f]{12}/d; s/^:FORWARD DROP/:FORWARD ${2:-ACCEPT}/" <<<"$1"
+}
+
+if pid=$(own_dockerd); then
+  say "ending dockerd ($pid)"
+  end "$pid"
+elif [ ! -e "$SAVED_NETWORK" ]; then
+  say "no dockerd of ours runs"
+  exit 0
+fi
+
+# What is below is left over only after a dockerd that was killed, but for the bridges, the rules and the empty cgroups.
+mapfile -t pids < <(own_docker_processes)
+[ ${#pids[@]} = 0 ] || end "${pids[@]}"
+own_docker_mounts | tac | while read -r path; do umount "$path" || true; done
+docker_interfaces | while read -r name; do ip link delete "$name" || true; done
+docker_cgroups | tac | while read -r path; do rmdir "$path" || true; done
+
+# shellcheck source=/dev/null
+. "$SAVED_NETWORK"
+sysctl -qw "net.ipv4.ip_forward=${forwarding:-0}"
+without_docker "$(iptables-save)" "${policy:-}" | iptables-restore
+without_docker "$(ip6tables-save)" "${policy6:-}" | ip6tables-restore
+rm -rf "$DOCKER_RUN" "$SAVED_NETWORK"
