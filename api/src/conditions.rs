@@ -1,5 +1,7 @@
 //! Condition types, their reasons, and the rules of `metav1.Condition`.
 
+use std::borrow::Cow;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,30 +141,36 @@ pub mod reason {
 pub struct Verdict {
     /// Status.
     pub status: Status,
-    /// Reason.
-    pub reason: &'static str,
+    /// Reason: one of [`reason`], or the trainer's own word.
+    pub reason: Cow<'static, str>,
     /// Message.
     pub message: String,
 }
 
 impl Verdict {
     /// A condition that holds.
-    pub fn yes(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: Status::True, reason, message: message.into() }
+    pub fn yes(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status: Status::True, reason: reason.into(), message: message.into() }
     }
 
     /// A condition that does not hold.
-    pub fn no(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: Status::False, reason, message: message.into() }
+    pub fn no(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status: Status::False, reason: reason.into(), message: message.into() }
     }
 
     /// A condition of which nothing is known.
-    pub fn unknown(reason: &'static str, message: impl Into<String>) -> Self {
-        Self { status: Status::Unknown, reason, message: message.into() }
+    pub fn unknown(reason: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { status: Status::Unknown, reason: reason.into(), message: message.into() }
     }
 
     /// The condition as published: the transition time of `previous` stays unless the status flips.
-    pub fn publish(self, type_: &str, generation: Option<i64>, previous: &[Condition], now: &Time) -> Condition {
+    pub fn publish(
+        self,
+        type_: &str,
+        generation: Option<i64>,
+        previous: &[Condition],
+        now: &Time,
+    ) -> Condition {
         let since = previous
             .iter()
             .find(|c| c.type_ == type_ && c.status == self.status)

@@ -29,6 +29,11 @@ impl Quantity {
         canonical(&self.0).unwrap_or_else(|| self.0.clone())
     }
 
+    /// The amount in 10⁻⁹, for comparing; `None` for what cannot be read.
+    pub fn nanos(&self) -> Option<i128> {
+        parse(&self.0).map(|(nanos, _)| nanos)
+    }
+
     /// Whether the API server would accept it, being a number that is not negative.
     pub fn is_valid(&self) -> bool {
         canonical(&self.0).is_some() && !self.0.starts_with('-')
@@ -46,7 +51,9 @@ impl<'de> Deserialize<'de> for Quantity {
         match serde_json::Value::deserialize(deserializer)? {
             serde_json::Value::String(s) => Ok(Self(s)),
             serde_json::Value::Number(n) => Ok(Self(n.to_string())),
-            other => Err(serde::de::Error::custom(format!("expected a quantity like 500m or 64Mi, got {other}"))),
+            other => {
+                Err(serde::de::Error::custom(format!("expected a quantity like 500m or 64Mi, got {other}")))
+            }
         }
     }
 }
@@ -73,18 +80,8 @@ impl schemars::JsonSchema for Quantity {
 /// Smallest unit that the API server keeps: 10⁻⁹.
 const NANO: i128 = 1_000_000_000;
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
-const DECIMAL: [(i32, &str); 10] = [
-    (18, "E"),
-    (15, "P"),
-    (12, "T"),
-    (9, "G"),
-    (6, "M"),
-    (3, "k"),
-    (0, ""),
-    (-3, "m"),
-    (-6, "u"),
-    (-9, "n"),
-];
+const DECIMAL: [(i32, &str); 10] =
+    [(18, "E"), (15, "P"), (12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""), (-3, "m"), (-6, "u"), (-9, "n")];
 
 #[derive(Clone, Copy, PartialEq)]
 enum Format {

@@ -100,8 +100,11 @@ pub struct Job {
 pub enum JobState {
     /// Neither succeeded nor failed.
     Active,
-    /// Succeeded: the revision exists, or has been deleted since.
-    Succeeded,
+    /// Succeeded: the revision exists, or has been deleted since, or its event is still on the way.
+    Succeeded {
+        /// When (`status.completionTime`).
+        at: Timestamp,
+    },
     /// Failed.
     Failed {
         /// When.
@@ -133,7 +136,7 @@ pub struct Revision {
 /// The live Deployment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Deployment {
-    /// Revision in its pod template.
+    /// Revision in its pod template: annotation `labels::REVISION` there.
     pub revision: String,
     /// `spec.replicas`.
     pub replicas: i32,

@@ -32,6 +32,8 @@ pub struct Applied {
     pub failures: Vec<Problem>,
     /// Writes that were made.
     pub written: usize,
+    /// Whether the Deployment was among them: what was observed of its roll-out is outdated then.
+    pub deployment_written: bool,
     /// `Some` when nothing was written on purpose (annotation `paused`).
     pub paused: bool,
 }

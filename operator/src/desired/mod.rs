@@ -9,6 +9,12 @@ use k8s_openapi::api::{
 };
 use kube::core::DynamicObject;
 
+use crate::observed::Observed;
+use crate::outcome::Plan;
+use crate::settings::Settings;
+use crate::training;
+use crate::validate::Validated;
+
 /// Every child that should exist now; what is `None` is pruned.
 #[derive(Clone, Debug, Default)]
 pub struct Children {
@@ -41,4 +47,16 @@ pub struct TrainingJob {
     pub job: Job,
     /// Its input ConfigMap, to be owned by the Job: `apply` sets the owner's UID after the Job exists.
     pub input: ConfigMap,
+}
+
+/// Why the plan is what it is; for status.
+#[derive(Clone, Debug, Default)]
+pub struct Decisions {
+    /// Whether to train, and why not.
+    pub training: training::Decision,
+}
+
+/// All that should be done for the model now.
+pub fn plan(_validated: &Validated, _observed: &Observed, _settings: &Settings) -> Plan {
+    Plan::default()
 }
