@@ -55,7 +55,7 @@ fn tidy(schema: &mut Value) {
 
 /// `1.0` as `1`: the API server stores it so, and the two must compare equal.
 fn whole(object: &mut Map<String, Value>, key: &str) {
-    let whole = object.get(key).and_then(Value::as_f64).filter(|v| v.fract() == 0.0 && v.abs() < 9.0e15);
+    let whole = object.get(key).and_then(Value::as_f64).filter(|v| v.fract() == 0.0 && v.abs() < 9_007_199_254_740_992.0);
     if let Some(value) = whole {
         #[allow(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
         object.insert(key.into(), json!(value as i64));
@@ -82,6 +82,9 @@ fn default_objects(object: &mut Map<String, Value>) {
                 member["default"] = json!(number);
             }
         }
-        debug_assert!(!(required.contains(name) && member.get("default").is_some()), "{name} is required and defaulted");
+        debug_assert!(
+            !(required.contains(name) && member.get("default").is_some()),
+            "{name} is required and defaulted"
+        );
     }
 }
