@@ -56,7 +56,10 @@ pub fn child(model: &str, component: &str) -> BTreeMap<String, String> {
 
 /// Labels that select the scoring pods of `model`.
 pub fn server_selector(model: &str) -> BTreeMap<String, String> {
-    [(MODEL, model), (COMPONENT, COMPONENT_SERVER)].into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect()
+    [(MODEL, model), (COMPONENT, COMPONENT_SERVER)]
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect()
 }
 
 /// [`server_selector`] as a selector string, for the scale subresource.

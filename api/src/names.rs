@@ -96,7 +96,9 @@ mod tests {
 
     #[test]
     fn model_names_follow_the_pattern() {
-        for (name, ok) in [("a", true), ("a-1", true), ("1a", false), ("a-", false), ("A", false), ("", false)] {
+        for (name, ok) in
+            [("a", true), ("a-1", true), ("1a", false), ("a-", false), ("A", false), ("", false)]
+        {
             assert_eq!(is_model_name(name), ok, "{name}");
         }
         assert!(!is_model_name(&"a".repeat(41)));

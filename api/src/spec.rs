@@ -144,10 +144,7 @@ pub struct ConfigMapSource {
     pub name: String,
 
     /// Key of the data in it: CSV with a header, columns in any order, further columns are ignored.
-    #[cfg_attr(
-        feature = "kube",
-        schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$"))
-    )]
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253), regex(pattern = "^[-._a-zA-Z0-9]+$")))]
     pub key: String,
 }
 
@@ -280,9 +277,14 @@ impl AnomalyModelSpec {
         self.features.iter().map(|f| f.name.clone()).collect()
     }
 
-    /// The threshold asked for, with the default filled in by the detector's crate.
+    /// The threshold asked for; contamination 0.01 when none is, so that stating the default changes nothing.
     pub fn threshold(&self) -> ThresholdConfig {
-        self.threshold.clone().unwrap_or_default()
+        match self.threshold.clone().unwrap_or_default() {
+            nothing if nothing == ThresholdConfig::default() => {
+                ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() }
+            }
+            stated => stated,
+        }
     }
 }
 

@@ -43,8 +43,10 @@ pub fn canonical(value: &Value) -> String {
         Value::Object(members) => {
             let mut sorted: Vec<_> = members.iter().collect();
             sorted.sort_by_key(|(k, _)| *k);
-            let members: Vec<String> =
-                sorted.into_iter().map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), canonical(v))).collect();
+            let members: Vec<String> = sorted
+                .into_iter()
+                .map(|(k, v)| format!("{}:{}", Value::from(k.as_str()), canonical(v)))
+                .collect();
             format!("{{{}}}", members.join(","))
         }
         Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
@@ -55,7 +57,10 @@ pub fn canonical(value: &Value) -> String {
 fn detector(spec: &AnomalyModelSpec) -> Value {
     let mut kinds = Map::new();
     if let Some(forest) = &spec.detector.isolation_forest {
-        kinds.insert("isolationForest".into(), with_changed_members(forest, &Default::default(), &ISOLATION_FOREST));
+        kinds.insert(
+            "isolationForest".into(),
+            with_changed_members(forest, &Default::default(), &ISOLATION_FOREST),
+        );
     }
     Value::Object(kinds)
 }
@@ -86,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_member_at_its_default_is_left_out_unless_it_was_there_from_the_start() {
-        let (config, default) = (json!({"old": 1, "new": 2, "newer": 3}), json!({"old": 1, "new": 2, "newer": 0}));
+        let (config, default) =
+            (json!({"old": 1, "new": 2, "newer": 3}), json!({"old": 1, "new": 2, "newer": 0}));
         assert_eq!(with_changed_members(&config, &default, &["old"]), json!({"old": 1, "newer": 3}));
     }
 }

@@ -46,7 +46,11 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
         check(!feature.name.is_empty(), &path, "a feature needs a name: that of a column of the data".into());
         check(seen.insert(&feature.name), &path, format!("{:?} stands there twice", feature.name));
     }
-    check(spec.detector.kind().is_some(), "spec.detector", "exactly one detector is needed: isolationForest".into());
+    check(
+        spec.detector.kind().is_some(),
+        "spec.detector",
+        "exactly one detector is needed: isolationForest".into(),
+    );
     check(
         one_source(&spec.training.source),
         "spec.training.source",
@@ -87,9 +91,10 @@ fn annotations(ingress: &Ingress, errors: &mut Vec<FieldError>) {
         if REFUSED.iter().any(|family| name.contains(family)) {
             errors.push(FieldError {
                 path: format!("spec.ingress.annotations[{key}]"),
-                message: "annotations of the auth and snippet families are refused, because they could take the \
+                message:
+                    "annotations of the auth and snippet families are refused, because they could take the \
                           password away; use spec.ingress.basicAuth"
-                    .into(),
+                        .into(),
             });
         }
     }
@@ -115,7 +120,8 @@ mod tests {
 
     #[test]
     fn every_fault_is_named_with_its_path() {
-        let mut bad = spec(", serving: {resources: {limits: {memory: lots}}}, ingress: {host: a.example.com}");
+        let mut bad =
+            spec(", serving: {resources: {limits: {memory: lots}}}, ingress: {host: a.example.com}");
         bad.features.push(bad.features[0].clone());
         bad.training.source.inline = None;
         bad.ingress
