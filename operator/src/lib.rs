@@ -1,11 +1,10 @@
 //! The controller of AnomalyModels.
 
-pub mod desired;
-pub mod observed;
-pub mod outcome;
-pub mod resources;
+pub mod check;
+pub mod client;
+pub mod config;
+pub mod fence;
+pub mod http;
+pub mod leader;
 pub mod settings;
-pub mod status;
-pub mod training;
-pub mod transitions;
-pub mod validate;
+pub mod telemetry;

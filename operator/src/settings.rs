@@ -29,3 +29,12 @@ pub enum SecretsAccess {
     /// It may not: `basicAuth.secretName` is mandatory, and the named Secret is not looked at.
     None,
 }
+
+/// Where models are looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Namespaces {
+    /// Everywhere.
+    All,
+    /// In these only: sorted, at least one.
+    Some(Vec<String>),
+}

@@ -1,0 +1,274 @@
+//! What people and machines see of the operator: its metrics and its log. No HTTP here, see `http`.
+//!
+//! Every metric is described in `docs/metrics.md`; a test compares the two. Handles whose labels are known are resolved
+//! once. Labels never hold names of models: their number must not grow with the cluster.
+
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+};
+use tracing_subscriber::EnvFilter;
+
+use crate::config::LogFormat;
+
+/// How a reconcile ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReconcileOutcome {
+    /// All is as the spec asks for, or on its way.
+    Applied,
+    /// The spec cannot be carried out; waits for a change.
+    Invalid,
+    /// Something failed; tried again later.
+    Failed,
+}
+
+impl ReconcileOutcome {
+    const ALL: [Self; 3] = [Self::Applied, Self::Invalid, Self::Failed];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Invalid => "invalid",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// The operator's metrics.
+pub struct Metrics {
+    registry: Registry,
+    reconciles: IntCounterVec,
+    reconcile_seconds: Histogram,
+    errors: IntCounterVec,
+    writes: IntCounterVec,
+    watch_failing: IntGaugeVec,
+    models: IntGaugeVec,
+    leader: IntGauge,
+    queue_depth: IntGauge,
+}
+
+impl Metrics {
+    /// Registers all metrics. Fails only if two of them have one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let metrics = Self {
+            registry: Registry::new(),
+            reconciles: counters("reconciles_total", "Reconciles by outcome", &["outcome"])?,
+            reconcile_seconds: Histogram::with_opts(
+                HistogramOpts::new(name("reconcile_duration_seconds"), "Time of one reconcile, in seconds")
+                    .buckets(vec![0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
+            )?,
+            errors: counters("reconcile_errors_total", "Failed reconciles by reason", &["reason"])?,
+            writes: counters(
+                "writes_total",
+                "Writes to the API server, Lease renewals excepted",
+                &["kind", "verb"],
+            )?,
+            watch_failing: gauges(
+                "watch_failing",
+                "1 while a watch has failed for over a minute",
+                &["resource"],
+            )?,
+            models: gauges("models", "AnomalyModels by condition and its status", &["condition", "status"])?,
+            leader: IntGauge::new(name("leader"), "1 while this process leads")?,
+            queue_depth: IntGauge::new(name("queue_depth"), "AnomalyModels that wait to be reconciled")?,
+        };
+        metrics.register()?;
+        for outcome in ReconcileOutcome::ALL {
+            metrics.reconciles.with_label_values(&[outcome.label()]);
+        }
+        Ok(metrics)
+    }
+
+    fn register(&self) -> Result<(), prometheus::Error> {
+        let build = gauges("build_info", "Always 1; the label tells the version", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let all: [Box<dyn Collector>; 9] = [
+            Box::new(build),
+            Box::new(self.reconciles.clone()),
+            Box::new(self.reconcile_seconds.clone()),
+            Box::new(self.errors.clone()),
+            Box::new(self.writes.clone()),
+            Box::new(self.watch_failing.clone()),
+            Box::new(self.models.clone()),
+            Box::new(self.leader.clone()),
+            Box::new(self.queue_depth.clone()),
+        ];
+        for collector in all {
+            self.registry.register(collector)?;
+        }
+        #[cfg(target_os = "linux")]
+        self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(())
+    }
+
+    /// Where all of them are registered.
+    pub fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// A reconcile has ended.
+    pub fn reconciled(&self, outcome: ReconcileOutcome, took: Duration) {
+        self.reconciles.with_label_values(&[outcome.label()]).inc();
+        self.reconcile_seconds.observe(took.as_secs_f64());
+    }
+
+    /// A reconcile failed; `reason` is one of a few words, never a message.
+    pub fn failed(&self, reason: &str) {
+        self.errors.with_label_values(&[reason]).inc();
+    }
+
+    /// A write was sent: `kind` like `Deployment`, `verb` like `apply`, `create`, `delete`, `status`.
+    pub fn wrote(&self, kind: &str, verb: &str) {
+        self.writes.with_label_values(&[kind, verb]).inc();
+    }
+
+    /// Whether the watch of `resource` (plural, like `deployments.apps`) has failed for over a minute.
+    pub fn watch_failing(&self, resource: &str, failing: bool) {
+        self.watch_failing.with_label_values(&[resource]).set(i64::from(failing));
+    }
+
+    /// A watch that is no longer wanted.
+    pub fn watch_gone(&self, resource: &str) {
+        // Fails only if it was never there.
+        let _ = self.watch_failing.remove_label_values(&[resource]);
+    }
+
+    /// How many models have `condition` with `status` (`True`, `False` or `Unknown`).
+    pub fn models(&self, condition: &str, status: &str, count: usize) {
+        let count = i64::try_from(count).unwrap_or(i64::MAX);
+        self.models.with_label_values(&[condition, status]).set(count);
+    }
+
+    /// Whether this process leads.
+    pub fn leads(&self, leads: bool) {
+        self.leader.set(i64::from(leads));
+    }
+
+    /// How many models wait to be reconciled.
+    pub fn queue_depth(&self, depth: usize) {
+        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// All of them in Prometheus' text format.
+    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+fn name(last: &str) -> String {
+    format!("anomaly_operator_{last}")
+}
+
+fn counters(last: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+    IntCounterVec::new(Opts::new(name(last), help), labels)
+}
+
+fn gauges(last: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+    IntGaugeVec::new(Opts::new(name(last), help), labels)
+}
+
+/// What is logged when `RUST_LOG` says nothing. The client logs every failed call by itself; here a failure is logged
+/// once, where it is handled.
+const DEFAULT_FILTER: &str = "info,kube_client=off,kube_runtime=error";
+
+/// Starts logging to stderr. To be called once.
+pub fn start_logging(format: LogFormat) -> Result<(), LogError> {
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(filter) if !filter.is_empty() => filter,
+        _ => DEFAULT_FILTER.to_owned(),
+    };
+    let parsed = EnvFilter::try_new(&filter).map_err(|e| LogError::Filter(filter, e.to_string()))?;
+    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Json => {
+            log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
+        }
+        LogFormat::Text => log.try_init(),
+    }
+    .map_err(|e| LogError::Twice(e.to_string()))
+}
+
+/// Logging cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// `RUST_LOG` cannot be read.
+    #[error("cannot read RUST_LOG={0:?}: {1}; write something like info,operator=debug")]
+    Filter(String, String),
+    /// Somebody else logs already.
+    #[error("logging was started twice: {0}")]
+    Twice(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Every metric with a sample.
+    fn exercised() -> Metrics {
+        let metrics = Metrics::new().unwrap();
+        metrics.reconciled(ReconcileOutcome::Applied, Duration::from_millis(20));
+        metrics.failed("Conflict");
+        metrics.wrote("Deployment", "apply");
+        metrics.watch_failing("deployments.apps", true);
+        metrics.models("Ready", "True", 3);
+        metrics.leads(true);
+        metrics.queue_depth(2);
+        metrics
+    }
+
+    /// Names in the first column of the table below the heading `Operator`.
+    fn documented() -> BTreeSet<String> {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md");
+        let text = std::fs::read_to_string(path).unwrap();
+        let section = text.split("\n## ").find(|s| s.starts_with("Operator\n")).unwrap_or_default();
+        let first_cell =
+            |line: &str| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name.to_owned());
+        section.lines().filter_map(first_cell).collect()
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn every_metric_is_documented_and_nothing_else() {
+        let registered: BTreeSet<String> =
+            exercised().registry().gather().iter().map(|family| family.name().to_owned()).collect();
+        assert_eq!(
+            registered,
+            documented(),
+            "docs/metrics.md, heading Operator, must name exactly these metrics"
+        );
+    }
+
+    #[test]
+    fn the_text_format_shows_what_was_counted() {
+        let text = String::from_utf8(exercised().text().unwrap()).unwrap();
+        for line in [
+            r#"anomaly_operator_reconciles_total{outcome="applied"} 1"#,
+            r#"anomaly_operator_reconciles_total{outcome="failed"} 0"#,
+            r#"anomaly_operator_writes_total{kind="Deployment",verb="apply"} 1"#,
+            r#"anomaly_operator_watch_failing{resource="deployments.apps"} 1"#,
+            r#"anomaly_operator_models{condition="Ready",status="True"} 3"#,
+            "anomaly_operator_leader 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is missing from:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_watch_that_is_gone_leaves_no_series() {
+        let metrics = exercised();
+        metrics.watch_gone("deployments.apps");
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        assert!(!text.contains("deployments.apps"), "{text}");
+    }
+
+    #[test]
+    fn the_default_filter_can_be_read() {
+        assert!(EnvFilter::try_new(DEFAULT_FILTER).is_ok());
+    }
+}
