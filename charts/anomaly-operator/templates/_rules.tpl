@@ -1,0 +1,63 @@
+{{/*
+What the operator may do in the namespaces that it works in: what it uses, verb by verb. A ClusterRole when it works in
+all of them, else a Role in each. Creating Roles for trainers demands that it holds what those grant (create and patch
+ConfigMaps).
+*/}}
+{{- define "anomaly-operator.rules" -}}
+{{- $children := list "get" "list" "watch" "create" "patch" "delete" }}
+# The resource itself: the spec is never written.
+- apiGroups: [anomaly-operator.io]
+  resources: [anomalymodels]
+  verbs: [get, list, watch]
+- apiGroups: [anomaly-operator.io]
+  resources: [anomalymodels/status]
+  verbs: [get, patch]
+# Owner references that block deletion, where the cluster enforces permission for them.
+- apiGroups: [anomaly-operator.io]
+  resources: [anomalymodels/finalizers]
+  verbs: [update]
+# Training data, inputs of Jobs and revisions; Services; ServiceAccounts of trainers.
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [{{ join ", " $children }}]
+{{- if eq .Values.rbac.secrets "cluster" }}
+# Credentials: generated when none are named; the named ones are read.
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [{{ join ", " $children }}]
+{{- end }}
+# Why a pod does not start, or a Job makes none.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [events]
+  verbs: [get, list]
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [{{ join ", " $children }}]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [{{ join ", " $children }}]
+- apiGroups: [networking.k8s.io]
+  resources: [ingresses, networkpolicies]
+  verbs: [{{ join ", " $children }}]
+- apiGroups: [rbac.authorization.k8s.io]
+  resources: [roles, rolebindings]
+  verbs: [{{ join ", " $children }}]
+# Basic auth at Traefik; the kind need not be installed.
+- apiGroups: [traefik.io]
+  resources: [middlewares]
+  verbs: [{{ join ", " $children }}]
+{{- end }}
+
+{{/* What has no namespace. */}}
+{{- define "anomaly-operator.clusterRules" -}}
+# Which controller an Ingress goes to decides how it asks for the password.
+- apiGroups: [networking.k8s.io]
+  resources: [ingressclasses]
+  verbs: [get, list, watch]
+{{- end }}

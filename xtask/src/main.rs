@@ -1,0 +1,44 @@
+//! `cargo xtask`: the command line of the automation. Only parses and reports; the work is in the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use xtask::{generated, repository_root};
+
+/// Automation of the repository.
+#[derive(Parser)]
+#[command(name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Writes crds/, the chart's CRD template and docs/reference/ from the types in api/.
+    Crdgen,
+    /// Fails if a generated file is stale, naming the command that refreshes it.
+    Check,
+}
+
+fn main() -> Result<ExitCode> {
+    let root = repository_root();
+    let mut out = std::io::stdout().lock();
+    match Arguments::parse().task {
+        Task::Crdgen => {
+            for path in generated::write(&root)? {
+                writeln!(out, "wrote {path}")?;
+            }
+        }
+        Task::Check => {
+            if let Some(complaint) = generated::complaint(&root)? {
+                writeln!(std::io::stderr(), "{complaint}")?;
+                return Ok(ExitCode::FAILURE);
+            }
+            writeln!(out, "generated files are fresh")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
