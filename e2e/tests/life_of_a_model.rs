@@ -1,0 +1,382 @@
+//! What a user does with a model, from `kubectl apply` to `kubectl delete`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use anyhow::Result;
+use e2e::http;
+use e2e::kubectl::{kubectl, text, tool, try_kubectl};
+use e2e::model::{Namespace, csv, is_ready, revision, score};
+use e2e::{eventually, kubectl::get};
+use serde_json::Value;
+
+const ORDINARY: &str = "[0.0, 0.0]";
+const FAR_AWAY: &str = "[50.0, -50.0]";
+
+fn exposed(host: &str) -> String {
+    format!("  ingress: {{host: {host}}}\n")
+}
+
+#[tokio::test]
+async fn a_model_is_trained_served_and_exposed_behind_a_password() -> Result<()> {
+    let (ns, host) = (Namespace::new("life").await?, "life.localhost");
+    ns.data("data", &csv(300)).await?;
+    ns.model("m", &(exposed(host) + "  serving: {replicas: 2}\n")).await?;
+    let model = ns.until_ready("m").await?;
+    assert_eq!(text(&model, "/status/serving"), "2/2");
+    assert_eq!(model["status"]["revision"]["rows"], 300);
+    assert!(!revision(&model).is_empty());
+
+    let (user, password) = ns.credentials("m").await?;
+    eventually("the ingress to know the host", async || {
+        let (status, body) = score(host, None, ORDINARY).await?;
+        Ok(if status == 404 { Err(body) } else { Ok(()) })
+    })
+    .await?;
+    assert_eq!(score(host, None, ORDINARY).await?.0, 401);
+    assert_eq!(score(host, Some((&user, "wrong")), ORDINARY).await?.0, 401);
+    for (row, inlier) in [(ORDINARY, true), (FAR_AWAY, false)] {
+        let (status, body) = score(host, Some((&user, &password)), row).await?;
+        let verdict: Value = serde_json::from_str(&body)?;
+        assert_eq!((status, &verdict["is_inlier"]), (200, &Value::Bool(inlier)), "{row}: {body}");
+        assert!(verdict["anomaly_score"].is_f64(), "{body}");
+    }
+
+    // Only scoring and documentation are routed: the rest exists inside the cluster only.
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let request = http::client()?
+            .get(format!("http://127.0.0.1:{}{path}", http::port()))
+            .header("host", host)
+            .basic_auth(&user, Some(&password));
+        assert_eq!(http::answer(request).await?.0, 404, "{path}");
+    }
+
+    let events = kubectl(&["get", "events", "-n", &ns.name, "-o", "wide"]).await?;
+    for word in ["Trained", "anomalymodel/m"] {
+        assert!(events.contains(word), "no {word} in\n{events}");
+    }
+    let table = kubectl(&["get", "anm", "-A"]).await?;
+    for word in ["isolationForest", &revision(&model), "2/2"] {
+        assert!(table.contains(word), "no {word} in\n{table}");
+    }
+    ns.done().await
+}
+
+#[tokio::test]
+async fn bad_requests_get_clear_errors_and_nothing_crashes() -> Result<()> {
+    let (ns, host) = (Namespace::new("requests").await?, "requests.localhost");
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", &exposed(host)).await?;
+    ns.until_ready("m").await?;
+    let (user, password) = ns.credentials("m").await?;
+    let login = Some((user.as_str(), password.as_str()));
+    eventually("an answer", async || {
+        let (status, body) = score(host, login, ORDINARY).await?;
+        Ok(if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) })
+    })
+    .await?;
+    for (row, status, word) in [
+        ("[1]", 422, "2"),
+        ("[1, 2, 3]", 422, "2"),
+        ("[1, null]", 422, "y"),
+        ("[1, \"a\"]", 422, "y"),
+        ("[1, 1e999]", 422, "y"),
+        ("[1, 1e300]", 422, "y"),
+        ("[1, ", 400, "JSON"),
+        ("{}", 422, "array"),
+    ] {
+        let (got, body) = score(host, login, row).await?;
+        assert_eq!(got, status, "{row}: {body}");
+        assert!(body.contains(word), "{row}: no {word:?} in {body}");
+    }
+    let huge = format!("[{}]", "1,".repeat(5_000_000));
+    assert_eq!(score(host, login, &huge).await?.0, 413);
+    let restarts = kubectl(&[
+        "get",
+        "pods",
+        "-n",
+        &ns.name,
+        "-l",
+        "app.kubernetes.io/component=server",
+        "-o",
+        "jsonpath={.items[*].status.containerStatuses[*].restartCount}",
+    ])
+    .await?;
+    assert_eq!(restarts.trim(), "0");
+    ns.done().await
+}
+
+#[tokio::test]
+async fn a_port_forward_reaches_the_model_without_a_password() -> Result<()> {
+    let ns = Namespace::new("forward").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", "").await?;
+    ns.until_ready("m").await?;
+    let mut forward = tool("kubectl")
+        .args(["port-forward", "-n", &ns.name, "service/m", "18765:8000"])
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .spawn()?;
+    let client = http::client()?;
+    let body = eventually("the forwarded port to answer", async || {
+        let request = client
+            .post("http://127.0.0.1:18765/prediction?score=true")
+            .header("content-type", "application/json")
+            .body(FAR_AWAY);
+        Ok(match http::answer(request).await {
+            Ok((200, body)) => Ok(body),
+            other => Err(format!("{other:?}")),
+        })
+    })
+    .await?;
+    assert_eq!(serde_json::from_str::<Value>(&body)?["is_inlier"], false);
+    let (status, information) = http::answer(client.get("http://127.0.0.1:18765/model_information")).await?;
+    assert_eq!(status, 200);
+    assert_eq!(serde_json::from_str::<Value>(&information)?["features"], serde_json::json!(["x", "y"]));
+    forward.kill().await?;
+    ns.done().await
+}
+
+#[tokio::test]
+async fn a_changed_spec_rolls_and_the_old_one_comes_back_without_a_failed_request() -> Result<()> {
+    let (ns, host) = (Namespace::new("roll").await?, "roll.localhost");
+    ns.data("data", &csv(300)).await?;
+    ns.model("m", &(exposed(host) + "  serving: {replicas: 2}\n")).await?;
+    let first = revision(&ns.until_ready("m").await?);
+    let (user, password) = ns.credentials("m").await?;
+    eventually("an answer", async || {
+        let (status, body) = score(host, Some((&user, &password)), ORDINARY).await?;
+        Ok(if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) })
+    })
+    .await?;
+
+    let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let workers: Vec<_> = (0..4)
+        .map(|_| {
+            let (stop, answered, login) = (stop.clone(), answered.clone(), (user.clone(), password.clone()));
+            tokio::spawn(async move {
+                let client = http::client()?;
+                let mut failed = Vec::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let request = http::post(&client, host, "/prediction", ORDINARY)
+                        .basic_auth(&login.0, Some(&login.1));
+                    match http::answer(request).await {
+                        Ok((200, _)) => drop(answered.fetch_add(1, Ordering::Relaxed)),
+                        other => failed.push(format!("{other:?}")),
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+                }
+                anyhow::Ok(failed)
+            })
+        })
+        .collect();
+
+    ns.patch("m", r#"{"spec":{"detector":{"isolationForest":{"trees":60}}}}"#).await?;
+    let second = revision(&ns.until_ready("m").await?);
+    assert_ne!(second, first);
+    let before = jobs(&ns, "m").await?;
+    ns.patch("m", r#"{"spec":{"detector":{"isolationForest":{"trees":50}}}}"#).await?;
+    assert_eq!(revision(&ns.until_ready("m").await?), first, "the old spec has its revision still");
+    assert_eq!(jobs(&ns, "m").await?, before, "and is not trained again");
+
+    stop.store(true, Ordering::Relaxed);
+    let mut failed = Vec::new();
+    for worker in workers {
+        failed.extend(worker.await??);
+    }
+    assert_eq!(failed, Vec::<String>::new(), "of {} requests", answered.load(Ordering::Relaxed));
+    assert!(answered.load(Ordering::Relaxed) > 100);
+    ns.done().await
+}
+
+#[tokio::test]
+async fn changed_data_trains_a_new_revision_and_history_is_kept_to_its_limit() -> Result<()> {
+    let ns = Namespace::new("data").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", "").await?;
+    ns.patch("m", r#"{"spec":{"training":{"revisionHistoryLimit":1}}}"#).await?;
+    let mut last = revision(&ns.until_ready("m").await?);
+    for rows in [150, 200] {
+        ns.data("data", &csv(rows)).await?;
+        let model = ns
+            .until("m", "the new data to be served", |m| {
+                is_ready(m) && m["status"]["revision"]["rows"] == rows
+            })
+            .await?;
+        assert_ne!(revision(&model), last);
+        last = revision(&model);
+    }
+    eventually("the oldest revision to be pruned", async || {
+        let kept = ns.children("m", "configmaps").await?;
+        let kept: Vec<_> = kept.iter().filter(|c| text(c, "/metadata/name").starts_with("m-r-")).collect();
+        Ok(if kept.len() == 2 { Ok(()) } else { Err(format!("{} revisions", kept.len())) })
+    })
+    .await?;
+    ns.done().await
+}
+
+#[tokio::test]
+async fn a_new_value_of_the_retrain_annotation_trains_again_once() -> Result<()> {
+    let ns = Namespace::new("retrain").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", "").await?;
+    let first = ns.until_ready("m").await?;
+    kubectl(&["annotate", "anm", "m", "-n", &ns.name, "anomaly-operator.io/retrain=please"]).await?;
+    let second = ns
+        .until("m", "the retraining to be served", |m| is_ready(m) && revision(m) != revision(&first))
+        .await?;
+    assert_eq!(
+        second["status"]["revision"]["digest"], first["status"]["revision"]["digest"],
+        "the same bytes"
+    );
+    assert_eq!(jobs(&ns, "m").await?.len(), 2);
+    ns.done().await
+}
+
+#[tokio::test]
+async fn scaling_to_zero_and_back_keeps_the_model() -> Result<()> {
+    let ns = Namespace::new("scale").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", "").await?;
+    let first = revision(&ns.until_ready("m").await?);
+    kubectl(&["scale", "anm/m", "-n", &ns.name, "--replicas=0"]).await?;
+    ns.until_condition("m", "Ready", "True", "ScaledToZero").await?;
+    ns.until_condition("m", "Serving", "False", "ScaledToZero").await?;
+    kubectl(&["scale", "anm/m", "-n", &ns.name, "--replicas=1"]).await?;
+    let model = ns.until("m", "one pod", |m| is_ready(m) && text(m, "/status/serving") == "1/1").await?;
+    assert_eq!(revision(&model), first);
+    ns.done().await
+}
+
+#[tokio::test]
+async fn a_deleted_child_comes_back_and_the_password_stays() -> Result<()> {
+    let ns = Namespace::new("heal").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", &exposed("heal.localhost")).await?;
+    ns.until_ready("m").await?;
+    let password = ns.credentials("m").await?;
+    let children = [
+        "deployment/m",
+        "service/m",
+        "networkpolicy/m",
+        "ingress/m",
+        "secret/m-htpasswd",
+        "middleware/m-basic-auth",
+        "serviceaccount/m-trainer",
+        "role/m-trainer",
+        "rolebinding/m-trainer",
+    ];
+    let mut before = Vec::new();
+    for child in children {
+        let live = get(&ns.name, child).await?;
+        before.push(text(&live.unwrap_or_default(), "/metadata/uid").to_owned());
+        kubectl(&["delete", "-n", &ns.name, child, "--wait=false"]).await?;
+    }
+    for (child, old) in children.iter().zip(&before) {
+        assert!(!old.is_empty(), "{child} was not there");
+        eventually(&format!("{child} to come back"), async || {
+            let live = get(&ns.name, child).await?.unwrap_or_default();
+            let uid = text(&live, "/metadata/uid");
+            Ok(if uid.is_empty() || uid == old { Err(format!("uid {uid}")) } else { Ok(()) })
+        })
+        .await?;
+    }
+    ns.until_ready("m").await?;
+    assert_eq!(ns.credentials("m").await?, password);
+    ns.done().await
+}
+
+#[tokio::test]
+async fn deleting_the_model_removes_every_child() -> Result<()> {
+    const KINDS: &str = "jobs,pods,configmaps,secrets,deployments,replicasets,services,serviceaccounts,roles,\
+                         rolebindings,networkpolicies,ingresses,middlewares.traefik.io";
+    let ns = Namespace::new("delete").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", &exposed("delete.localhost")).await?;
+    ns.until_ready("m").await?;
+    assert!(ns.children("m", KINDS).await?.len() >= 12);
+    kubectl(&["delete", "anm", "m", "-n", &ns.name]).await?;
+    eventually("every child to go", async || {
+        let left = ns.children("m", KINDS).await?;
+        let left: Vec<_> = left.iter().map(|c| format!("{}/{}", c["kind"], c["metadata"]["name"])).collect();
+        Ok(if left.is_empty() { Ok(()) } else { Err(left.join(" ")) })
+    })
+    .await?;
+    assert!(get(&ns.name, "configmap/data").await?.is_some(), "the user's own data stays");
+    ns.done().await
+}
+
+#[tokio::test]
+async fn the_trainer_may_publish_one_configmap_and_nothing_else() -> Result<()> {
+    let ns = Namespace::new("rbac").await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", "").await?;
+    let revision = revision(&ns.until_ready("m").await?);
+    let who = format!("--as=system:serviceaccount:{}:m-trainer", ns.name);
+    let config_map = |name: &str| {
+        format!("{{apiVersion: v1, kind: ConfigMap, metadata: {{name: {name}, namespace: {}}}}}", ns.name)
+    };
+    let own = try_kubectl(
+        &[
+            "apply",
+            "--server-side",
+            "--force-conflicts",
+            "--dry-run=server",
+            "--field-manager=probe",
+            "-f",
+            "-",
+            &who,
+        ],
+        Some(&config_map(&revision)),
+    )
+    .await?;
+    assert!(own.ok, "the revision itself is allowed: {}", own.err);
+    for (what, args, manifest) in [
+        ("another name", &["apply", "--server-side", "-f", "-"][..], config_map("other")),
+        ("a POST", &["create", "-f", "-"], config_map(&format!("{revision}9"))),
+    ] {
+        let said = try_kubectl(&[args, &[who.as_str()]].concat(), Some(&manifest)).await?;
+        assert!(!said.ok && said.err.contains("orbidden"), "{what}: {}{}", said.out, said.err);
+    }
+    for args in [
+        &["get", "secrets"][..],
+        &["get", "configmaps"],
+        &["delete", "configmap", &revision],
+        &["get", "anm"],
+        &["create", "token", "m-trainer"],
+    ] {
+        let said = try_kubectl(&[args, &["-n", &ns.name, who.as_str()]].concat(), None).await?;
+        assert!(!said.ok && said.err.contains("orbidden"), "{args:?}: {}{}", said.out, said.err);
+    }
+    ns.done().await
+}
+
+#[tokio::test]
+async fn the_annotations_of_ingress_nginx_ask_for_the_password_too() -> Result<()> {
+    let (ns, host) = (Namespace::new("nginx").await?, "nginx.localhost");
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", &format!("  ingress: {{host: {host}, path: /models/m, className: nginx}}\n")).await?;
+    ns.until_ready("m").await?;
+    let (user, password) = ns.credentials("m").await?;
+    let ask = async |login: Option<&str>| {
+        let request = http::post(&http::client()?, host, "/models/m/prediction", ORDINARY);
+        http::answer(match login {
+            Some(password) => request.basic_auth(&user, Some(password)),
+            None => request,
+        })
+        .await
+    };
+    eventually("the ingress to know the path", async || {
+        let (status, body) = ask(Some(&password)).await?;
+        Ok(if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) })
+    })
+    .await?;
+    assert_eq!(ask(None).await?.0, 401);
+    assert_eq!(ask(Some("wrong")).await?.0, 401);
+    ns.done().await
+}
+
+async fn jobs(ns: &Namespace, model: &str) -> Result<Vec<String>> {
+    let jobs = ns.children(model, "jobs").await?;
+    Ok(jobs.iter().map(|j| text(j, "/metadata/uid").to_owned()).collect())
+}
