@@ -1,0 +1,43 @@
+# `make help` lists the targets. Everything they do is in scripts that can be read and run on their own.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help up down status run fmt lint unit chart-test e2e test crds clean-cache
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+up: ## a kind cluster with the operator and the quick-start model, ready and scored through its ingress
+	@hack/up.sh
+
+down: ## remove the cluster and everything else of it from this machine
+	@hack/down.sh
+
+status: ## what runs, and where
+	@hack/status.sh
+
+run: ## the quick-start model without a cluster, on http://localhost:8000
+	cargo run --profile static -p cli --bin anomaly -- run -f examples/quickstart.yaml
+
+test: ## everything a change must pass: lint, unit, chart and end-to-end tests on a cluster of its own
+	@hack/test.sh
+
+lint: ## format, clippy, licences and banned crates, generated files
+	@hack/test.sh lint
+
+unit: ## tests that need no cluster
+	@hack/test.sh unit
+
+chart-test: ## the Helm chart's own tests
+	@hack/test.sh chart
+
+e2e: ## end-to-end tests on a cluster of their own, removed at the end
+	@hack/test.sh e2e
+
+fmt: ## format the Rust code
+	cargo fmt --all
+
+crds: ## generate the CRD, its copy in the chart and its reference
+	cargo xtask crdgen
+
+clean-cache: ## remove what `make up` built and keeps outside this folder
+	@hack/clean-cache.sh

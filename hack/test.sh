@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# test.sh [lint|unit|chart|e2e]…: what a change must pass; all of it when nothing is named. Ends with a ledger of its steps in
+# seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+export CLUSTER_NAME=${CLUSTER_NAME:-anomaly-operator-test} HTTP_PORT=${HTTP_PORT:-18080} HTTPS_PORT=${HTTPS_PORT:-18443}
+. "$here/lib.sh"
+cd "$ROOT"
+
+ledger=()
+step() { # step LABEL COMMAND…: runs a step and notes how long it took
+  local label=$1 start
+  shift
+  start=$(date +%s)
+  say "== $label"
+  "$@" || { ledger+=("$(($(date +%s) - start)) $label (failed)"); exit 1; }
+  ledger+=("$(($(date +%s) - start)) $label")
+}
+
+print_ledger() {
+  local status=$?
+  [ -z "${cluster:-}" ] || "$here/down.sh" || status=1
+  printf '\nseconds  step\n'
+  printf '%s\n' "${ledger[@]}" | awk '{ s = $1; $1 = ""; printf "%7d %s\n", s, $0; sum += s } END { printf "%7d  in all\n", sum }'
+  [ "$status" = 0 ] && echo "all passed" || echo "FAILED"
+  exit "$status"
+}
+trap print_ledger EXIT
+trap 'exit 130' INT TERM
+
+lint() {
+  step "format" cargo fmt --all --check
+  step "scripts" scripts
+  step "clippy" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+  step "cargo-deny" deny
+}
+
+scripts() {
+  have shellcheck || "$here/docker/apt-install.sh" shellcheck || { say "shellcheck is missing: scripts are not checked"; return 0; }
+  git ls-files 'hack/*.sh' 'charts/*.sh' .ci/run | xargs shellcheck -x -P hack -P SCRIPTDIR
+}
+
+# Advisories need a database from the network, so that they are CI's business where there is one.
+deny() {
+  local bin=$CACHE/cargo
+  [ -x "$bin/bin/cargo-deny" ] || long "installing cargo-deny" "$CACHE/cargo-deny.log" \
+    cargo install --quiet --locked --root "$bin" cargo-deny@0.18.9
+  "$bin/bin/cargo-deny" --offline --log-level error check bans licenses sources
+}
+
+unit() {
+  step "unit tests" cargo test --workspace --exclude e2e --locked --quiet
+  step "generated files" cargo xtask check
+}
+
+chart() {
+  step "tools" "$here/tools/find.sh"
+  step "chart" "$ROOT/charts/test.sh"
+}
+
+e2e() {
+  cluster=1
+  step "cluster" "$here/up.sh"
+  # shellcheck source=/dev/null
+  . "$STATE/env"
+  step "e2e: building" cargo test -p e2e --locked --quiet --no-run
+  step "e2e: quick start" cargo test -p e2e --locked --quiet --test quickstart
+  step "e2e: life of a model" cargo test -p e2e --locked --quiet --test life_of_a_model -- --test-threads=4
+  step "e2e: failures" cargo test -p e2e --locked --quiet --test honest_about_failure -- --test-threads=4
+  step "e2e: operations" cargo test -p e2e --locked --quiet --test operations -- --test-threads=1
+  cluster=
+  step "cluster removed, nothing left" "$here/down.sh"
+}
+
+[ $# -gt 0 ] || set -- lint unit chart e2e
+for part in "$@"; do
+  case $part in
+    lint | unit | chart | e2e) "$part" ;;
+    *) die "usage: test.sh [lint|unit|chart|e2e]…" ;;
+  esac
+done
