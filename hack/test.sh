@@ -44,7 +44,7 @@ scripts() {
 deny() {
   local bin=$CACHE/cargo
   [ -x "$bin/bin/cargo-deny" ] || long "installing cargo-deny" "$CACHE/cargo-deny.log" \
-    cargo install --quiet --locked --root "$bin" cargo-deny@0.18.9
+    cargo install --quiet --locked --root "$bin" cargo-deny@0.20.2
   "$bin/bin/cargo-deny" --offline --log-level error check bans licenses sources
 }
 
