@@ -14,11 +14,35 @@ pub use config::{ConfigError, DetectorConfig, IsolationForestConfig, ThresholdCo
 pub use description::{Description, Warning};
 
 #[cfg(feature = "engine")]
+mod calibration;
+#[cfg(feature = "engine")]
+mod columns;
+#[cfg(feature = "engine")]
+pub mod detector;
+#[cfg(feature = "engine")]
+pub mod forest;
+#[cfg(feature = "engine")]
+mod golden;
+#[cfg(feature = "engine")]
 pub mod matrix;
 #[cfg(feature = "engine")]
 pub mod model;
+#[cfg(feature = "engine")]
+pub mod model_file;
+#[cfg(feature = "engine")]
+mod random;
+#[cfg(feature = "engine")]
+mod threshold;
 
+#[cfg(feature = "engine")]
+pub use detector::{Detector, FitError};
+#[cfg(feature = "engine")]
+pub use forest::IsolationForest;
+#[cfg(feature = "engine")]
+pub use golden::GoldenError;
 #[cfg(feature = "engine")]
 pub use matrix::{CheckedMatrix, MatrixError};
 #[cfg(feature = "engine")]
-pub use model::{GoldenError, Model, ModelFileError, RowError, Scored, TrainError};
+pub use model::{Model, RowError, Scored, TrainError};
+#[cfg(feature = "engine")]
+pub use model_file::ModelFileError;

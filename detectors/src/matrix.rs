@@ -99,6 +99,13 @@ impl CheckedMatrix {
         &self.values[row * self.columns..][..self.columns]
     }
 
+    /// Some of the rows, in the order of their indices. Panics if a row does not exist or none is asked for.
+    pub(crate) fn select(&self, rows: &[u32]) -> Self {
+        assert!(!rows.is_empty(), "a table has at least one row");
+        let values = rows.iter().flat_map(|&row| self.row(row as usize)).copied().collect();
+        Self { values, columns: self.columns }
+    }
+
     /// All values, row by row.
     pub fn as_slice(&self) -> &[f64] {
         &self.values
@@ -155,7 +162,8 @@ mod tests {
         let table = array![[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]];
         let transposed = table.clone().reversed_axes();
         assert_eq!(CheckedMatrix::new(transposed.clone()).unwrap().view(), transposed);
-        let sliced = table.clone().slice_move(ndarray::s![1.., ..]);
+        let mut sliced = table.clone();
+        sliced.slice_axis_inplace(ndarray::Axis(0), ndarray::Slice::from(1..));
         assert_eq!(CheckedMatrix::new(sliced).unwrap().row(0), [4.0, 5.0, 6.0]);
     }
 }

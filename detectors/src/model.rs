@@ -1,18 +1,41 @@
 //! A trained model: a fitted detector, its threshold, its calibration and its golden rows.
+//!
+//! Scoring neither allocates (up to 256 columns) nor fails once a row's length and values are checked.
 
-use crate::config::{ConfigError, DetectorConfig, ThresholdConfig};
+mod train;
+
+use crate::calibration::{Calibration, severity};
+use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
-use crate::matrix::CheckedMatrix;
+use crate::detector::Fitted;
+use crate::golden::{self, GoldenError, GoldenRow, Outcome};
+use crate::matrix::{CheckedMatrix, in_range};
+use crate::model_file::{self, ModelFileError};
+use crate::threshold::Line;
 
-/// A trained model.
+pub use train::TrainError;
+
+/// A trained model. Made by [`Model::train`] or read by [`Model::decode`].
 #[derive(Clone, Debug)]
 pub struct Model {
-    features: Vec<String>,
-    detector: DetectorConfig,
-    threshold: f64,
-    rows: u64,
-    share: f64,
-    warnings: Vec<Warning>,
+    facts: Facts,
+    fitted: Fitted,
+    line: Line,
+    calibration: Calibration,
+    /// u(τ), from the calibration.
+    threshold_surprise: f64,
+    golden: Vec<GoldenRow>,
+}
+
+/// What is known about a model besides its mathematics.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Facts {
+    pub(crate) features: Vec<String>,
+    pub(crate) detector: DetectorConfig,
+    pub(crate) threshold_config: ThresholdConfig,
+    pub(crate) training_rows: u64,
+    pub(crate) flagged_training_share: f64,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 /// A row's result.
@@ -20,22 +43,14 @@ pub struct Model {
 pub struct Scored {
     /// Whether the row is ordinary.
     pub is_inlier: bool,
-    /// Higher is more ordinary; between −1 and 0 for a forest.
+    /// Higher is more ordinary, as in scikit-learn's `score_samples`; between −1 and 0 for a forest.
     pub anomaly_score: f64,
     /// 0 is ordinary, 1 the threshold, each further 1 ten times rarer than the threshold; at most 10.
+    /// At most 1 for inliers, above 1 for anomalies.
     pub severity: f64,
 }
 
-/// Why training failed.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum TrainError {
-    /// The configuration is invalid.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-}
-
-/// Why a row cannot be scored.
+/// Why a row cannot be scored. Columns count from 0 in the fields and from 1 in the messages.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RowError {
@@ -48,7 +63,7 @@ pub enum RowError {
         got: usize,
     },
     /// A value that is not a number, infinite, or beyond what 32-bit floating point holds.
-    #[error("value {column} (feature {feature}) is {value}: values must be finite and within ±3.4028235e38")]
+    #[error("value {} (feature {feature}) is {value}: values must be finite and within ±3.4028235e38", column + 1)]
     NotFinite {
         /// The column, from 0.
         column: usize,
@@ -59,87 +74,122 @@ pub enum RowError {
     },
 }
 
-/// Why a model file cannot be read.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum ModelFileError {
-    /// Not a model file.
-    #[error("this is not a model file")]
-    NotAModel,
-}
-
-/// A golden row that does not come out as it did when the model was trained.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-#[error("golden row {row} does not come out as it did when the model was trained")]
-pub struct GoldenError {
-    /// The row, from 0.
-    pub row: usize,
-}
-
-#[allow(clippy::unimplemented, unused_variables)]
 impl Model {
-    /// Trains a model.
-    pub fn train(
-        features: &[String],
-        detector: &DetectorConfig,
-        threshold: &ThresholdConfig,
-        rows: &CheckedMatrix,
-    ) -> Result<Self, TrainError> {
-        unimplemented!()
-    }
-
     /// Scores one row of d values.
+    ///
+    /// # Errors
+    /// The row's length is not d, or a value is not finite or beyond ±`f32::MAX`.
     pub fn score_row(&self, row: &[f64]) -> Result<Scored, RowError> {
-        unimplemented!()
+        let expected = self.fitted.columns();
+        if row.len() != expected {
+            return Err(RowError::WrongLength { expected, got: row.len() });
+        }
+        if let Some(column) = row.iter().position(|&value| !in_range(value)) {
+            let feature = self.facts.features[column].clone();
+            return Err(RowError::NotFinite { column, feature, value: row[column] });
+        }
+        Ok(self.scored(self.outcome(self.fitted.measure_row(row))))
     }
 
-    /// Scores rows. Panics when the number of columns is not that of the model.
+    /// Scores rows of shape (n, d): the same results as row by row, faster.
+    ///
+    /// # Panics
+    /// The matrix has not d columns; see [`Model::features`].
     pub fn score_rows(&self, rows: &CheckedMatrix) -> Vec<Scored> {
-        unimplemented!()
+        let mut measures = vec![0.0; rows.rows()];
+        self.fitted.measure(rows.view(), &mut measures);
+        measures.into_iter().map(|measure| self.scored(self.outcome(measure))).collect()
+    }
+
+    fn outcome(&self, measure: f64) -> Outcome {
+        Outcome { measure, score: self.fitted.score(measure), is_inlier: self.line.is_inlier(measure) }
+    }
+
+    fn scored(&self, Outcome { score, is_inlier, .. }: Outcome) -> Scored {
+        let surprise = self.calibration.surprise(-score);
+        let severity = severity(is_inlier, surprise, self.threshold_surprise);
+        Scored { is_inlier, anomaly_score: score, severity }
     }
 
     /// The columns' names, in the order of the vector.
     pub fn features(&self) -> &[String] {
-        &self.features
+        &self.facts.features
     }
 
     /// The detector and its parameters as they were asked for.
     pub fn detector(&self) -> &DetectorConfig {
-        &self.detector
+        &self.facts.detector
     }
 
-    /// A row is anomalous iff its score is below.
+    /// The threshold as it was asked for.
+    pub fn threshold_config(&self) -> &ThresholdConfig {
+        &self.facts.threshold_config
+    }
+
+    /// The threshold in the scale of the anomaly score: a row is anomalous iff its score is below.
     pub fn threshold(&self) -> f64 {
-        self.threshold
+        self.line.threshold
     }
 
     /// The number of rows it was trained on.
     pub fn training_rows(&self) -> u64 {
-        self.rows
+        self.facts.training_rows
     }
 
     /// The share of the training rows that the model calls anomalous.
     pub fn flagged_training_share(&self) -> f64 {
-        self.share
+        self.facts.flagged_training_share
     }
 
     /// What the user should know about the training.
     pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
+        &self.facts.warnings
     }
 
-    /// The model file's bytes: the same for the same training.
+    /// The model file's bytes: the same for the same training. See [`model_file`].
     pub fn encode(&self) -> Vec<u8> {
-        unimplemented!()
+        model_file::encode(self)
     }
 
-    /// Reads a model file.
+    /// Reads a model file. What it returns can be scored: everything in it has been checked.
+    ///
+    /// # Errors
+    /// The bytes are no model file, are damaged, or are of a version that this release cannot read.
     pub fn decode(bytes: &[u8]) -> Result<Self, ModelFileError> {
-        unimplemented!()
+        model_file::decode(bytes)
     }
 
-    /// Scores the golden rows and compares.
+    /// Scores the golden rows and compares with what they came out as when the model was trained.
+    ///
+    /// # Errors
+    /// The first row that differs: then this machine computes differently and must not serve the model.
     pub fn verify_golden_rows(&self) -> Result<(), GoldenError> {
-        unimplemented!()
+        for (index, GoldenRow { values, result }) in self.golden.iter().enumerate() {
+            golden::compare(index, *result, self.outcome(self.fitted.measure_row(values)))?;
+            // The kernel for many rows has to agree as well.
+            let mut measure = [0.0];
+            let row = ndarray::aview1(values).insert_axis(ndarray::Axis(0));
+            self.fitted.measure(row, &mut measure);
+            golden::compare(index, *result, self.outcome(measure[0]))?;
+        }
+        Ok(())
+    }
+
+    /// All parts, for the model file.
+    pub(crate) fn parts(&self) -> (&Facts, &Fitted, &Line, &Calibration, &[GoldenRow]) {
+        let Self { facts, fitted, line, calibration, threshold_surprise: _, golden } = self;
+        (facts, fitted, line, calibration, golden)
+    }
+
+    /// A model of parts that fit together: as many features as columns, golden rows of that length.
+    pub(crate) fn from_parts(
+        facts: Facts,
+        fitted: Fitted,
+        line: Line,
+        calibration: Calibration,
+        golden: Vec<GoldenRow>,
+    ) -> Self {
+        let threshold_surprise = calibration.threshold_surprise(-line.threshold);
+        Self { facts, fitted, line, calibration, threshold_surprise, golden }
     }
 }

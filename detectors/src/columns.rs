@@ -1,0 +1,175 @@
+//! What is known about the columns of the training rows: medians, how many values 32 bits can tell apart, and the
+//! warnings that follow from it.
+
+use crate::description::{Warning, reasons};
+use crate::matrix::CheckedMatrix;
+
+/// The most columns that a warning names.
+const NAMED: usize = 5;
+
+/// One column of the training rows.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ColumnSummary {
+    /// The middle value, or the mean of the two middle ones.
+    pub(crate) median: f64,
+    /// Different values as they were read.
+    pub(crate) distinct: usize,
+    /// Different values after the median was subtracted and the rest cast to f32.
+    pub(crate) distinct_f32: usize,
+}
+
+/// Summarises every column: one sort each.
+pub(crate) fn summarise(rows: &CheckedMatrix) -> Vec<ColumnSummary> {
+    let mut values = Vec::with_capacity(rows.rows());
+    (0..rows.columns())
+        .map(|column| {
+            values.clear();
+            values.extend(rows.as_slice().iter().skip(column).step_by(rows.columns()));
+            summarise_column(&mut values)
+        })
+        .collect()
+}
+
+fn summarise_column(values: &mut [f64]) -> ColumnSummary {
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let median = match values.len() % 2 {
+        1 => values[middle],
+        // Both are within ±f32::MAX: the sum cannot overflow.
+        _ => (values[middle - 1] + values[middle]) / 2.0,
+    };
+    let steps =
+        |differ: &dyn Fn(f64, f64) -> bool| 1 + values.windows(2).filter(|w| differ(w[0], w[1])).count();
+    ColumnSummary {
+        median,
+        distinct: steps(&|a, b| a != b),
+        distinct_f32: steps(&|a, b| centre(a, median) != centre(b, median)),
+    }
+}
+
+/// The value that 32-bit detectors see. Two values within ±`f32::MAX` can differ by more; the difference stays finite.
+pub(crate) fn centre(value: f64, median: f64) -> f32 {
+    let max = f64::from(f32::MAX);
+    (value - median).clamp(-max, max) as f32
+}
+
+/// The warning for a forest in which that many trees of all could not split anything.
+pub(crate) fn no_splits(
+    unsplit: usize,
+    trees: usize,
+    summaries: &[ColumnSummary],
+    names: &[String],
+) -> Warning {
+    let constant: Vec<&str> = summaries
+        .iter()
+        .zip(names)
+        .filter(|(summary, _)| summary.distinct_f32 == 1)
+        .map(|(_, name)| name.as_str())
+        .collect();
+    let cause = match constant.len() {
+        0 => "in their subsamples no column varies: raise sampleSize".to_owned(),
+        len if len == summaries.len() => "every column is constant: check the data".to_owned(),
+        _ => format!("constant columns: {}; remove them or check the data", list(&constant)),
+    };
+    Warning {
+        reason: reasons::NO_SPLITS.to_owned(),
+        message: format!("{unsplit} of {trees} trees cannot split anything; {cause}"),
+    }
+}
+
+/// The warning for columns that lose more than 1 % of their different values in 32 bits, if there are any.
+pub(crate) fn precision_loss(summaries: &[ColumnSummary], names: &[String]) -> Option<Warning> {
+    let losing: Vec<String> = summaries
+        .iter()
+        .zip(names)
+        .filter(|(summary, _)| (summary.distinct - summary.distinct_f32) * 100 > summary.distinct)
+        .map(|(summary, name)| format!("{name} ({} of {} values)", summary.distinct_f32, summary.distinct))
+        .collect();
+    if losing.is_empty() {
+        return None;
+    }
+    let names: Vec<&str> = losing.iter().map(String::as_str).collect();
+    Some(Warning {
+        reason: reasons::PRECISION_LOSS.to_owned(),
+        message: format!(
+            "32-bit floating point cannot tell all values apart in {}; subtract a typical value or use a coarser unit",
+            list(&names)
+        ),
+    })
+}
+
+fn list(names: &[&str]) -> String {
+    match names.len().checked_sub(NAMED) {
+        None | Some(0) => names.join(", "),
+        Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(values: &[f64]) -> ColumnSummary {
+        summarise(&CheckedMatrix::from_vec(values.to_vec(), 1).unwrap()).remove(0)
+    }
+
+    fn names(count: usize) -> Vec<String> {
+        (0..count).map(|column| format!("c{column}")).collect()
+    }
+
+    #[test]
+    fn the_median_is_the_middle_or_the_mean_of_the_two_middle_values() {
+        assert_eq!(summary(&[3.0, 1.0, 2.0]).median, 2.0);
+        assert_eq!(summary(&[4.0, 1.0, 2.0, 3.0]).median, 2.5);
+        let max = f64::from(f32::MAX);
+        assert_eq!(summary(&[max, max]).median, max);
+    }
+
+    #[test]
+    fn values_that_only_f64_tells_apart_are_counted() {
+        let counted = summary(&[0.0, 3.0, 3.0 + 1e-12, 2.0, -0.0]);
+        assert_eq!((counted.distinct, counted.distinct_f32), (4, 3));
+    }
+
+    #[test]
+    fn centring_keeps_seconds_of_unix_time_apart() {
+        let seconds: Vec<f64> = (0..10_000).map(|second| 1.75e9 + f64::from(second)).collect();
+        assert_eq!(precision_loss(&[summary(&seconds)], &names(1)), None);
+    }
+
+    #[test]
+    fn a_column_that_loses_values_is_named_with_the_figures() {
+        let steps: Vec<f64> =
+            (0..100).map(|step| if step < 50 { 0.0 } else { 1e12 } + f64::from(step)).collect();
+        let warning = precision_loss(&[summary(&[1.0, 2.0]), summary(&steps)], &names(2)).unwrap();
+        assert_eq!(warning.reason, "PrecisionLoss");
+        assert!(
+            warning.message.contains("c1 (") && warning.message.contains("of 100 values)"),
+            "{warning:?}"
+        );
+        assert!(!warning.message.contains("c0"));
+    }
+
+    #[test]
+    fn numbers_below_the_smallest_f32_are_reported_as_lost() {
+        let warning = precision_loss(&[summary(&[1e-310, 2e-310, 3e-310])], &names(1)).unwrap();
+        assert!(warning.message.contains("c0 (1 of 3 values)"), "{warning:?}");
+    }
+
+    #[test]
+    fn constant_columns_are_named_and_long_lists_cut() {
+        let columns: Vec<ColumnSummary> =
+            (0..8).map(|column| summary(&[0.0, if column == 7 { 1.0 } else { 0.0 }])).collect();
+        let warning = no_splits(2, 100, &columns, &names(8));
+        assert_eq!(
+            warning.message,
+            "2 of 100 trees cannot split anything; constant columns: c0, c1, c2, c3, c4 and 2 more; remove them or \
+             check the data"
+        );
+        let warning = no_splits(100, 100, &columns[..7], &names(7));
+        assert_eq!(
+            warning.message,
+            "100 of 100 trees cannot split anything; every column is constant: check the data"
+        );
+    }
+}

@@ -1,0 +1,117 @@
+//! What every detector can do, and the detectors there are.
+//!
+//! A detector turns a row into a *measure*, the number that verdicts are taken on, and a measure into a score.
+//! For a forest the measure is the sum of path lengths, which is exact where the score is rounded. Both are higher
+//! for ordinary rows; outlyingness is the negated score.
+
+use ndarray::ArrayView2;
+
+use crate::config::Parameters;
+use crate::description::Warning;
+use crate::forest::IsolationForest;
+use crate::matrix::CheckedMatrix;
+
+/// An algorithm that learns what is ordinary from rows and measures how ordinary other rows are.
+pub trait Detector: Sized {
+    /// Checked parameters: nothing else can be fitted.
+    type Parameters;
+
+    /// Learns from rows of shape (n, d) with d features' names; also returns what the user should know about the outcome.
+    ///
+    /// # Errors
+    /// The rows exceed a bound of the algorithm.
+    fn fit(
+        parameters: &Self::Parameters,
+        features: &[String],
+        rows: &CheckedMatrix,
+    ) -> Result<(Self, Vec<Warning>), FitError>;
+
+    /// d, the length of the rows that can be measured.
+    fn columns(&self) -> usize;
+
+    /// The measure of one row of d values, each finite and within ±`f32::MAX`; higher is more ordinary.
+    fn measure_row(&self, row: &[f64]) -> f64;
+
+    /// The measures of a matrix of shape (n, d), into a slice of length n: the same bits as row by row.
+    fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]);
+
+    /// The score of a measure: never decreasing.
+    fn score(&self, measure: f64) -> f64;
+
+    /// A row close to `row` where the detector's answer changes abruptly, if it has such places; `which` chooses
+    /// among them. Such rows show first when a machine computes differently.
+    fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>>;
+}
+
+/// Why a detector cannot be fitted to these rows.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum FitError {
+    /// Too many columns.
+    #[error("the rows have {columns} columns, but a forest takes at most {max}: choose fewer features")]
+    TooManyColumns {
+        /// The number of columns.
+        columns: usize,
+        /// The most there may be.
+        max: usize,
+    },
+    /// Too many rows.
+    #[error("there are {rows} rows, but at most {max} are supported: train on a sample")]
+    TooManyRows {
+        /// The number of rows.
+        rows: usize,
+        /// The most there may be.
+        max: usize,
+    },
+}
+
+/// A fitted detector of whichever kind.
+#[derive(Clone, Debug)]
+pub(crate) enum Fitted {
+    IsolationForest(IsolationForest),
+}
+
+impl Fitted {
+    pub(crate) fn fit(
+        parameters: &Parameters,
+        features: &[String],
+        rows: &CheckedMatrix,
+    ) -> Result<(Self, Vec<Warning>), FitError> {
+        match parameters {
+            Parameters::IsolationForest(parameters) => {
+                let (forest, warnings) = IsolationForest::fit(parameters, features, rows)?;
+                Ok((Self::IsolationForest(forest), warnings))
+            }
+        }
+    }
+
+    pub(crate) fn columns(&self) -> usize {
+        match self {
+            Self::IsolationForest(forest) => forest.columns(),
+        }
+    }
+
+    pub(crate) fn measure_row(&self, row: &[f64]) -> f64 {
+        match self {
+            Self::IsolationForest(forest) => forest.measure_row(row),
+        }
+    }
+
+    pub(crate) fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
+        match self {
+            Self::IsolationForest(forest) => forest.measure(rows, measures),
+        }
+    }
+
+    pub(crate) fn score(&self, measure: f64) -> f64 {
+        match self {
+            Self::IsolationForest(forest) => forest.score(measure),
+        }
+    }
+
+    pub(crate) fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
+        match self {
+            Self::IsolationForest(forest) => forest.edge(row, which),
+        }
+    }
+}

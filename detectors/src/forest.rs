@@ -1,0 +1,148 @@
+//! The isolation forest: rows that few random splits separate from the others are anomalous.
+//!
+//! F. T. Liu, K. M. Ting, Z.-H. Zhou: *Isolation Forest*, ICDM 2008, and *Isolation-Based Anomaly Detection*, ACM
+//! TKDD 6(1), 2012. Each tree is grown from a subsample by splitting a random column at a random place; a row's path
+//! length is the depth of the leaf it falls into plus c(n), the mean path length of the n rows that the leaf did not
+//! separate. The score is −2^(−mean path length / c(subsample)): near −1 anomalous, around −0.5 and above ordinary.
+//!
+//! Scores are those of scikit-learn's `score_samples` for the same trees: path lengths are summed in f64, in the
+//! order of the trees and with its association. This module neither knows thresholds nor severities.
+
+mod grow;
+mod kernel;
+mod path_length;
+mod tree;
+
+use ndarray::ArrayView2;
+
+use crate::columns::{self, ColumnSummary};
+use crate::config::IsolationForestParameters;
+use crate::description::Warning;
+use crate::detector::{Detector, FitError};
+use crate::matrix::{CheckedMatrix, in_range};
+
+pub use path_length::average_path_length;
+pub use tree::{ForestError, MAX_COLUMNS, MAX_DEPTH, TreeNode, round_down_to_f32};
+
+use tree::PackedTrees;
+
+/// A fitted isolation forest. Every index in it has been checked when it was made.
+#[derive(Clone, Debug)]
+pub struct IsolationForest {
+    /// Subtracted from each column in f64 before values become f32; 0 where a column is not centred.
+    medians: Vec<f64>,
+    /// The subsample's size, clipped to the rows there were.
+    max_samples: u32,
+    trees: PackedTrees,
+    /// trees · c(max_samples).
+    denominator: f64,
+}
+
+impl IsolationForest {
+    /// A forest of given trees, each with its root first: the way in for forests that were fitted elsewhere.
+    ///
+    /// `medians` has one value for each column, subtracted before values are cast to f32 (zeros: not centred).
+    /// `max_samples` is the subsample's size after clipping to the rows there were (scikit-learn: `max_samples_`).
+    ///
+    /// # Errors
+    /// No trees, no or too many columns, and any node that is out of range, unreachable, reached twice, too deep or
+    /// has a threshold that is not below infinity.
+    pub fn from_trees(
+        medians: Vec<f64>,
+        max_samples: u32,
+        trees: &[Vec<TreeNode>],
+    ) -> Result<Self, ForestError> {
+        if medians.is_empty() || medians.len() > MAX_COLUMNS {
+            return Err(ForestError::Columns { columns: medians.len() });
+        }
+        if !medians.iter().all(|&median| in_range(median)) {
+            return Err(ForestError::Median);
+        }
+        let packed = PackedTrees::pack(trees, medians.len(), max_samples)?;
+        let denominator = packed.len() as f64 * average_path_length(max_samples);
+        Ok(Self { medians, max_samples, trees: packed, denominator })
+    }
+
+    /// The trees as they could be given to [`IsolationForest::from_trees`]; nodes in preorder.
+    pub fn to_trees(&self) -> Vec<Vec<TreeNode>> {
+        (0..self.trees.len()).map(|tree| self.trees.unpack(tree)).collect()
+    }
+
+    /// What is subtracted from each column before values become f32.
+    pub fn medians(&self) -> &[f64] {
+        &self.medians
+    }
+
+    /// The subsample's size after clipping.
+    pub fn max_samples(&self) -> u32 {
+        self.max_samples
+    }
+}
+
+impl Detector for IsolationForest {
+    type Parameters = IsolationForestParameters;
+
+    fn fit(
+        parameters: &Self::Parameters,
+        features: &[String],
+        rows: &CheckedMatrix,
+    ) -> Result<(Self, Vec<Warning>), FitError> {
+        let columns = rows.columns();
+        if columns > MAX_COLUMNS {
+            return Err(FitError::TooManyColumns { columns, max: MAX_COLUMNS });
+        }
+        if rows.rows() > u32::MAX as usize {
+            return Err(FitError::TooManyRows { rows: rows.rows(), max: u32::MAX as usize });
+        }
+        let summaries = columns::summarise(rows);
+        let medians: Vec<f64> = summaries.iter().map(|summary| summary.median).collect();
+        let max_samples = parameters.sample_size().min(rows.rows() as u32);
+        let trees = grow::grow_forest(parameters, rows, &medians, max_samples);
+        let forest = Self::from_trees(medians, max_samples, &trees).expect("grown trees are well-formed");
+        let warnings = forest.warnings(&summaries, features);
+        Ok((forest, warnings))
+    }
+
+    fn columns(&self) -> usize {
+        self.medians.len()
+    }
+
+    fn measure_row(&self, row: &[f64]) -> f64 {
+        kernel::path_length_sum(&self.trees, &self.medians, row)
+    }
+
+    fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
+        kernel::path_length_sums(&self.trees, &self.medians, rows, measures);
+    }
+
+    fn score(&self, path_length_sum: f64) -> f64 {
+        path_length::score(path_length_sum, self.denominator)
+    }
+
+    /// The row moved onto, one f32 step below or one above a threshold that it meets on its way.
+    fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
+        let path = kernel::path(&self.trees, which % self.trees.len(), &self.medians, row);
+        let (column, threshold) = *path.get(which % path.len().max(1))?;
+        let target = match which % 3 {
+            0 => threshold,
+            1 => threshold.next_down(),
+            _ => threshold.next_up(),
+        };
+        let mut moved = row.to_vec();
+        moved[column] = f64::from(target) + self.medians[column];
+        in_range(moved[column]).then_some(moved)
+    }
+}
+
+impl IsolationForest {
+    fn warnings(&self, summaries: &[ColumnSummary], features: &[String]) -> Vec<Warning> {
+        let unsplit = (0..self.trees.len()).filter(|&tree| self.trees.depth(tree) == 0).count();
+        let mut warnings = Vec::new();
+        // Exactly "more than 1 %", without floating point.
+        if unsplit * 100 > self.trees.len() {
+            warnings.push(columns::no_splits(unsplit, self.trees.len(), summaries, features));
+        }
+        warnings.extend(columns::precision_loss(summaries, features));
+        warnings
+    }
+}

@@ -1,0 +1,122 @@
+//! Golden rows: rows stored with the results that the model had when it was trained, to be compared wherever it is
+//! served. A machine or a kernel that computes differently is refused rather than answering differently.
+
+/// The most golden rows of a model.
+pub(crate) const MAX_ROWS: usize = 64;
+/// The most values in all golden rows: models of very many columns keep fewer rows, but at least two.
+const MAX_VALUES: usize = 16_384;
+/// Scores may differ by this much, since their last digit is rounded; measures must not differ at all.
+const SCORE_TOLERANCE: f64 = 1e-12;
+
+/// A row and what it came out as.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct GoldenRow {
+    pub(crate) values: Vec<f64>,
+    pub(crate) result: Outcome,
+}
+
+/// What is compared.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Outcome {
+    /// The sum of path lengths of a forest; compared by bits.
+    pub(crate) measure: f64,
+    pub(crate) score: f64,
+    pub(crate) is_inlier: bool,
+}
+
+/// A golden row that does not come out as it did when the model was trained.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[error(
+    "golden row {row} has {what} {found} instead of {expected}: this machine computes differently from the one that \
+     trained the model, so the model must not be served here"
+)]
+pub struct GoldenError {
+    /// The row, from 0.
+    pub row: usize,
+    /// What differs: measure, score or verdict.
+    pub what: &'static str,
+    /// What was stored, as text.
+    pub expected: String,
+    /// What came out, as text.
+    pub found: String,
+}
+
+/// Chooses golden rows: the one nearest the threshold, the extremes, and 16 quantiles of the measure, each as it is
+/// and moved to an edge of the detector.
+///
+/// `ranked` are indices of rows in ascending order of their measure; `nearest` is one of them.
+pub(crate) fn choose<'a>(
+    row: impl Fn(u32) -> &'a [f64],
+    ranked: &[u32],
+    nearest: u32,
+    edge: impl Fn(&[f64], usize) -> Option<Vec<f64>>,
+) -> Vec<Vec<f64>> {
+    let columns = row(nearest).len();
+    let mut chosen = vec![row(nearest).to_vec()];
+    for extreme in [-f64::from(f32::MAX), f64::from(f32::MAX), 0.0] {
+        chosen.push(vec![extreme; columns]);
+    }
+    for quantile in 0..16 {
+        let at = row(ranked[quantile * (ranked.len() - 1) / 15]);
+        chosen.extend(edge(at, quantile));
+        chosen.push(at.to_vec());
+    }
+    chosen.truncate((MAX_VALUES / columns).clamp(2, MAX_ROWS));
+    chosen
+}
+
+/// Compares what came out now with what was stored.
+pub(crate) fn compare(row: usize, expected: Outcome, found: Outcome) -> Result<(), GoldenError> {
+    let differs = |what, expected: String, found: String| Err(GoldenError { row, what, expected, found });
+    if expected.measure.to_bits() != found.measure.to_bits() {
+        return differs("measure", expected.measure.to_string(), found.measure.to_string());
+    }
+    let difference = (expected.score - found.score).abs();
+    if difference.is_nan() || difference > SCORE_TOLERANCE {
+        return differs("score", expected.score.to_string(), found.score.to_string());
+    }
+    if expected.is_inlier != found.is_inlier {
+        let verdict = |is_inlier| if is_inlier { "inlier" } else { "anomaly" }.to_owned();
+        return differs("verdict", verdict(expected.is_inlier), verdict(found.is_inlier));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OUTCOME: Outcome = Outcome { measure: 812.5, score: -0.44, is_inlier: true };
+
+    #[test]
+    fn one_bit_in_the_measure_is_a_difference() {
+        let found = Outcome { measure: OUTCOME.measure.next_up(), ..OUTCOME };
+        assert_eq!(compare(3, OUTCOME, found).unwrap_err().what, "measure");
+    }
+
+    #[test]
+    fn the_last_digit_of_a_score_is_not_a_difference() {
+        assert_eq!(compare(0, OUTCOME, Outcome { score: OUTCOME.score.next_up(), ..OUTCOME }), Ok(()));
+        let found = Outcome { score: OUTCOME.score + 1e-11, ..OUTCOME };
+        assert_eq!(compare(0, OUTCOME, found).unwrap_err().what, "score");
+        assert_eq!(compare(0, OUTCOME, Outcome { score: f64::NAN, ..OUTCOME }).unwrap_err().what, "score");
+    }
+
+    #[test]
+    fn a_verdict_that_differs_is_named() {
+        let error = compare(7, OUTCOME, Outcome { is_inlier: false, ..OUTCOME }).unwrap_err();
+        assert!(
+            error.to_string().starts_with("golden row 7 has verdict anomaly instead of inlier"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn very_wide_models_keep_few_golden_rows() {
+        let row = vec![1.0; 10_000];
+        let chosen = choose(|_| &row, &[0, 1, 2], 1, |row, _| Some(row.to_vec()));
+        assert_eq!(chosen.len(), 2);
+        let narrow = [1.0];
+        assert_eq!(choose(|_| &narrow, &[0], 0, |row, _| Some(row.to_vec())).len(), 36);
+    }
+}

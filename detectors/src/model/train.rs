@@ -1,0 +1,225 @@
+//! From rows to a model: check, fit, score the training rows, draw the line, calibrate, choose golden rows.
+
+use std::borrow::Cow;
+use std::collections::HashSet;
+
+use super::{Facts, Model};
+use crate::calibration::Calibration;
+use crate::config::{ConfigError, DetectorConfig, Parameters, ThresholdConfig};
+use crate::description::{Warning, reasons};
+use crate::detector::{FitError, Fitted};
+use crate::golden::{self, GoldenRow};
+use crate::matrix::CheckedMatrix;
+use crate::random::{Random, Urn};
+use crate::threshold::{self, Line};
+
+/// Rows beyond which threshold and calibration come from a sample of this many.
+const MAX_CALIBRATION_ROWS: usize = 1_000_000;
+const SAMPLE_PURPOSE: &[u8; 16] = b"calibration-rows";
+/// The longest name of a feature, in bytes.
+pub(crate) const MAX_NAME_BYTES: usize = 1_024;
+
+/// Why training failed.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainError {
+    /// The configuration is invalid.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The rows cannot be fitted.
+    #[error(transparent)]
+    Fit(#[from] FitError),
+    /// Not one name for each column.
+    #[error("there are {features} features, but the rows have {columns} columns")]
+    FeatureCount {
+        /// The number of names.
+        features: usize,
+        /// The number of columns.
+        columns: usize,
+    },
+    /// A name that is empty, too long or not the only one of its kind.
+    #[error("feature name {name:?} is empty, longer than {MAX_NAME_BYTES} bytes or given twice")]
+    FeatureName {
+        /// The name, cut to 64 characters.
+        name: String,
+    },
+}
+
+impl Model {
+    /// Trains a model on rows of shape (n, d) with d features' names. The same arguments give the same model, to the
+    /// byte of its file.
+    ///
+    /// # Errors
+    /// An invalid configuration, names that do not fit the columns, or rows beyond the detector's bounds.
+    pub fn train(
+        features: &[String],
+        detector: &DetectorConfig,
+        threshold: &ThresholdConfig,
+        rows: &CheckedMatrix,
+    ) -> Result<Self, TrainError> {
+        let parameters = detector.check()?;
+        let asked = threshold.check()?;
+        check_features(features, rows.columns())?;
+        let (fitted, mut warnings) = Fitted::fit(&parameters, features, rows)?;
+
+        let measured = Measured::new(&fitted, rows, seed(&parameters), MAX_CALIBRATION_ROWS);
+        warnings.extend(measured.sampled_warning(rows.rows()));
+        let ascending = measured.ascending_scores(&fitted);
+        let line = Line::find(asked, &ascending, |measure| fitted.score(measure));
+        let flagged = measured.measures.iter().filter(|&&measure| !line.is_inlier(measure)).count();
+        warnings.extend(threshold::tied_scores(asked, flagged, ascending.len()));
+
+        let outlyingness: Vec<f64> = ascending.iter().rev().map(|score| -score).collect();
+        let facts = Facts {
+            features: features.to_vec(),
+            detector: detector.clone(),
+            threshold_config: threshold.clone(),
+            training_rows: rows.rows() as u64,
+            flagged_training_share: flagged as f64 / ascending.len() as f64,
+            warnings,
+        };
+        let chosen = choose_golden_rows(&fitted, &measured, &line);
+        let mut model = Self::from_parts(facts, fitted, line, Calibration::new(&outlyingness), Vec::new());
+        model.golden = chosen
+            .into_iter()
+            .map(|values| {
+                let result = model.outcome(model.fitted.measure_row(&values));
+                GoldenRow { values, result }
+            })
+            .collect();
+        Ok(model)
+    }
+}
+
+/// The names that a model file can hold and that a request can be told apart by.
+fn check_features(features: &[String], columns: usize) -> Result<(), TrainError> {
+    if features.len() != columns {
+        return Err(TrainError::FeatureCount { features: features.len(), columns });
+    }
+    let mut seen = HashSet::new();
+    for name in features {
+        if name.is_empty() || name.len() > MAX_NAME_BYTES || !seen.insert(name) {
+            return Err(TrainError::FeatureName { name: name.chars().take(64).collect() });
+        }
+    }
+    Ok(())
+}
+
+fn seed(parameters: &Parameters) -> u64 {
+    match parameters {
+        Parameters::IsolationForest(forest) => forest.seed(),
+    }
+}
+
+/// The measures of the training rows, or of a sample of them.
+struct Measured<'a> {
+    rows: Cow<'a, CheckedMatrix>,
+    measures: Vec<f64>,
+    /// Indices in ascending order of measure; equal ones in the order of the rows.
+    ranked: Vec<u32>,
+}
+
+impl<'a> Measured<'a> {
+    fn new(fitted: &Fitted, rows: &'a CheckedMatrix, seed: u64, most: usize) -> Self {
+        let rows =
+            if rows.rows() > most { Cow::Owned(sample(rows, seed, most)) } else { Cow::Borrowed(rows) };
+        let mut measures = vec![0.0; rows.rows()];
+        fitted.measure(rows.view(), &mut measures);
+        let mut ranked: Vec<u32> = (0..measures.len() as u32).collect();
+        ranked.sort_by(|&a, &b| measures[a as usize].total_cmp(&measures[b as usize]));
+        Self { rows, measures, ranked }
+    }
+
+    fn ascending_scores(&self, fitted: &Fitted) -> Vec<f64> {
+        let mut scores: Vec<f64> =
+            self.ranked.iter().map(|&row| fitted.score(self.measures[row as usize])).collect();
+        // Already in order, unless the rounding of a score put two neighbours out of it.
+        scores.sort_by(f64::total_cmp);
+        scores
+    }
+
+    fn sampled_warning(&self, all: usize) -> Option<Warning> {
+        let sampled = self.rows.rows();
+        (sampled < all).then(|| Warning {
+            reason: reasons::THRESHOLD_SAMPLED.to_owned(),
+            message: format!(
+                "the threshold was found on {sampled} of {all} training rows, drawn by the seed: a share of 1 % is \
+                 exact to about {:.2} percentage points",
+                100.0 * (0.01_f64 * 0.99 / sampled as f64).sqrt()
+            ),
+        })
+    }
+}
+
+/// A sample of rows without replacement, in their order.
+fn sample(rows: &CheckedMatrix, seed: u64, count: usize) -> CheckedMatrix {
+    let mut drawn = Vec::new();
+    let mut random = Random::new(seed, SAMPLE_PURPOSE, 0);
+    Urn::new(rows.rows() as u32).draw(count as u32, &mut random, &mut drawn);
+    drawn.sort_unstable();
+    rows.select(&drawn)
+}
+
+fn choose_golden_rows(fitted: &Fitted, measured: &Measured<'_>, line: &Line) -> Vec<Vec<f64>> {
+    let distance = |row: u32| (fitted.score(measured.measures[row as usize]) - line.threshold).abs();
+    let nearest = measured.ranked.iter().copied().min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
+    golden::choose(
+        |row| measured.rows.row(row as usize),
+        &measured.ranked,
+        nearest.unwrap_or(0),
+        |row, which| fitted.edge(row, which),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(|&name| name.to_owned()).collect()
+    }
+
+    fn ramp(rows: usize) -> CheckedMatrix {
+        CheckedMatrix::from_vec((0..rows * 2).map(|value| value as f64).collect(), 2).unwrap()
+    }
+
+    fn forest() -> DetectorConfig {
+        DetectorConfig { isolation_forest: Some(Default::default()) }
+    }
+
+    #[test]
+    fn names_that_do_not_fit_are_refused() {
+        assert_eq!(
+            check_features(&names(&["a"]), 2),
+            Err(TrainError::FeatureCount { features: 1, columns: 2 })
+        );
+        for bad in [names(&["a", ""]), names(&["a", "a"]), names(&["a", &"x".repeat(1025)])] {
+            assert!(matches!(check_features(&bad, 2), Err(TrainError::FeatureName { .. })), "{bad:?}");
+        }
+        assert_eq!(check_features(&names(&["a", "b"]), 2), Ok(()));
+    }
+
+    #[test]
+    fn an_invalid_configuration_is_an_error_and_not_a_model() {
+        let train = |detector: &DetectorConfig, threshold: &ThresholdConfig| {
+            Model::train(&names(&["a", "b"]), detector, threshold, &ramp(10)).map(drop)
+        };
+        let none = DetectorConfig::default();
+        assert_eq!(train(&none, &Default::default()), Err(ConfigError::NoDetector.into()));
+        let both = ThresholdConfig { contamination: Some(0.1), score: Some(-0.5) };
+        assert_eq!(train(&forest(), &both), Err(ConfigError::TwoThresholds.into()));
+    }
+
+    #[test]
+    fn a_sample_for_the_threshold_is_drawn_by_the_seed_and_announced() {
+        let rows = ramp(5_000);
+        let parameters = forest().check().unwrap();
+        let (fitted, _) = Fitted::fit(&parameters, &names(&["a", "b"]), &rows).unwrap();
+        let measured = Measured::new(&fitted, &rows, 7, 1_000);
+        assert_eq!(measured.rows, Measured::new(&fitted, &rows, 7, 1_000).rows);
+        assert_ne!(measured.rows, Measured::new(&fitted, &rows, 8, 1_000).rows);
+        let warning = measured.sampled_warning(5_000).unwrap();
+        assert!(warning.message.starts_with("the threshold was found on 1000 of 5000 training rows"));
+        assert_eq!(Measured::new(&fitted, &rows, 7, 5_000).sampled_warning(5_000), None);
+    }
+}

@@ -1,0 +1,160 @@
+//! The model file, `model.afm`: what a revision stores and what the server loads.
+//!
+//! All numbers are little-endian. Lengths are in bytes.
+//!
+//! ```text
+//! offset  size  what
+//!      0     8  magic: 89 41 46 4D 0D 0A 1A 0A ("\x89AFM\r\n\x1a\n"; shows damage by text conversion, as in PNG)
+//!      8     2  version: u16, 1
+//!     10     2  reserved: u16, 0
+//!     12     4  length of the contents before compression: u32, at most 67,108,864
+//!     16    32  SHA-256 of bytes 0…16 followed by bytes 48…end
+//!     48     …  contents, compressed (raw deflate, RFC 1951)
+//! ```
+//!
+//! The contents are sections in this order, each a tag of 4 letters, a u32 length and that many bytes:
+//!
+//! ```text
+//! conf  JSON: {"detector": …, "threshold": …}, the configuration as it was asked for
+//! feat  u32 number of features; for each: u16 length, UTF-8
+//! trng  u64 training rows; f64 flagged training share; u32 number of warnings; for each: reason and message, each
+//!       u32 length, UTF-8
+//! line  f64 threshold in the scale of the score; f64 cut on the measure
+//! frst  u32 columns d; u32 subsample; u32 trees; u32 nodes; f64 median × d; then, over all trees' nodes in preorder:
+//!       bits (1 = split; first node in the lowest bit of the first byte; filled up with 0), u8 (d ≤ 256) or u16
+//!       column of each split, f32 threshold of each split in four planes (all lowest bytes first), varint (LEB128,
+//!       u32) rows of each leaf
+//! cali  u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
+//!       u64 twice its rank
+//! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d
+//! ```
+//!
+//! Reading is bounded and checks everything: a file that decodes can be scored without a panic. The checksum guards
+//! against damage, not against malice; the digest of the whole file in the revision does that. No times, paths or
+//! machine names are in it, so the same training gives the same bytes.
+
+mod bytes;
+mod forest;
+mod sections;
+
+use std::io::{Read, Write};
+
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
+use sha2::{Digest, Sha256};
+
+use crate::description::MODEL_FORMAT_VERSION;
+use crate::model::Model;
+
+const MAGIC: [u8; 8] = *b"\x89AFM\r\n\x1a\n";
+/// Magic, version, reserved and length: what the checksum covers before the contents.
+const PREFIX: usize = 16;
+const HEADER: usize = PREFIX + 32;
+/// The longest contents: four times what the largest forest that can be trained needs.
+const MAX_CONTENTS: u32 = 64 << 20;
+
+/// Why a model file cannot be read.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ModelFileError {
+    /// The bytes do not start like a model file.
+    #[error("this is not a model file: it does not start with its magic number")]
+    NotAModelFile,
+    /// Shorter than a header.
+    #[error("the model file is incomplete: it ends after {bytes} bytes")]
+    Incomplete {
+        /// Its length.
+        bytes: usize,
+    },
+    /// A version that this release cannot read.
+    #[error(
+        "the model file has version {found}, but this release reads version {MODEL_FORMAT_VERSION}: use a newer release \
+         or train again"
+    )]
+    UnknownVersion {
+        /// Its version.
+        found: u16,
+    },
+    /// Damaged or cut off.
+    #[error("the model file is damaged or incomplete: its checksum does not match")]
+    Checksum,
+    /// Larger than any model.
+    #[error("the model file claims to hold {bytes} bytes: at most {MAX_CONTENTS} are allowed")]
+    TooLarge {
+        /// The claimed length.
+        bytes: u32,
+    },
+    /// The compressed contents are not what the header says.
+    #[error("the model file's contents cannot be decompressed to the length that it states")]
+    Compression,
+    /// A section that makes no sense although the checksum matches: written by something else than this program.
+    #[error("section {section} of the model file is invalid: {problem}")]
+    Invalid {
+        /// The section's tag.
+        section: &'static str,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+pub(crate) fn encode(model: &Model) -> Vec<u8> {
+    let contents = sections::encode(model);
+    let mut file = Vec::with_capacity(HEADER + contents.len() / 2);
+    file.extend_from_slice(&MAGIC);
+    file.extend_from_slice(&MODEL_FORMAT_VERSION.to_le_bytes());
+    file.extend_from_slice(&[0; 2]);
+    file.extend_from_slice(&(contents.len() as u32).to_le_bytes());
+    file.extend_from_slice(&[0; HEADER - PREFIX]);
+    let mut encoder = DeflateEncoder::new(file, Compression::best());
+    encoder.write_all(&contents).expect("writing to memory cannot fail");
+    let mut file = encoder.finish().expect("writing to memory cannot fail");
+    let checksum = checksum(&file);
+    file[PREFIX..HEADER].copy_from_slice(&checksum);
+    file
+}
+
+pub(crate) fn decode(file: &[u8]) -> Result<Model, ModelFileError> {
+    let length = check_header(file)?;
+    let mut contents = Vec::new();
+    // One byte more than stated would show; the buffer grows with what is really there.
+    let inflated =
+        DeflateDecoder::new(&file[HEADER..]).take(u64::from(length) + 1).read_to_end(&mut contents);
+    if inflated.is_err() || contents.len() != length as usize {
+        return Err(ModelFileError::Compression);
+    }
+    sections::decode(&contents)
+}
+
+/// Checks everything before the contents, and their checksum; returns their length.
+fn check_header(file: &[u8]) -> Result<u32, ModelFileError> {
+    if !file.starts_with(&MAGIC[..MAGIC.len().min(file.len())]) || file.is_empty() {
+        return Err(ModelFileError::NotAModelFile);
+    }
+    let Some(&[_, _, _, _, _, _, _, _, v0, v1, _, _, l0, l1, l2, l3]) = file.first_chunk::<PREFIX>() else {
+        return Err(ModelFileError::Incomplete { bytes: file.len() });
+    };
+    // Before the checksum, which another version may compute otherwise.
+    let found = u16::from_le_bytes([v0, v1]);
+    if found != MODEL_FORMAT_VERSION {
+        return Err(ModelFileError::UnknownVersion { found });
+    }
+    if file.len() <= HEADER {
+        return Err(ModelFileError::Incomplete { bytes: file.len() });
+    }
+    if file[PREFIX..HEADER] != checksum(file) {
+        return Err(ModelFileError::Checksum);
+    }
+    match u32::from_le_bytes([l0, l1, l2, l3]) {
+        bytes if bytes > MAX_CONTENTS => Err(ModelFileError::TooLarge { bytes }),
+        length => Ok(length),
+    }
+}
+
+/// Over the whole file but the checksum itself; the file has at least a header.
+fn checksum(file: &[u8]) -> [u8; 32] {
+    Sha256::new().chain_update(&file[..PREFIX]).chain_update(&file[HEADER..]).finalize().into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,104 @@
+//! The one source of random numbers: ChaCha8, named and portable, so that the same seed gives the same model on
+//! every machine, with any number of threads, and after an update of any library.
+//!
+//! Integers and fractions are drawn by the few lines below and not by a library's distributions, whose values may
+//! change between releases.
+
+use rand_chacha::ChaCha8Rng;
+use rand_chacha::rand_core::{Rng, SeedableRng};
+
+/// A stream of random numbers that depends on a seed, a purpose and an index only.
+pub(crate) struct Random(ChaCha8Rng);
+
+impl Random {
+    /// One stream per (seed, purpose, index): what is drawn from one never moves another.
+    pub(crate) fn new(seed: u64, purpose: &[u8; 16], index: u64) -> Self {
+        let mut key = [0; 32];
+        key[..8].copy_from_slice(&seed.to_le_bytes());
+        key[8..16].copy_from_slice(&index.to_le_bytes());
+        key[16..].copy_from_slice(purpose);
+        Self(ChaCha8Rng::from_seed(key))
+    }
+
+    /// Uniform in 0..bound, without bias (Lemire 2019). `bound` must not be 0.
+    pub(crate) fn below(&mut self, bound: u32) -> u32 {
+        let mut product = u64::from(self.0.next_u32()) * u64::from(bound);
+        if (product as u32) < bound {
+            let reject_below = bound.wrapping_neg() % bound;
+            while (product as u32) < reject_below {
+                product = u64::from(self.0.next_u32()) * u64::from(bound);
+            }
+        }
+        (product >> 32) as u32
+    }
+
+    /// Uniform in [0, 1), a multiple of 2⁻⁵³.
+    pub(crate) fn unit(&mut self) -> f64 {
+        (self.0.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+}
+
+/// Draws without replacement from 0..n in time proportional to the number drawn, however large n is.
+pub(crate) struct Urn {
+    /// 0..n in order between draws.
+    order: Vec<u32>,
+    swaps: Vec<u32>,
+}
+
+impl Urn {
+    pub(crate) fn new(n: u32) -> Self {
+        Self { order: (0..n).collect(), swaps: Vec::new() }
+    }
+
+    /// Fills `drawn` with `count` ≤ n different numbers: the head of a Fisher–Yates shuffle, which is undone
+    /// afterwards, so that a draw depends on the generator alone and not on earlier draws.
+    pub(crate) fn draw(&mut self, count: u32, random: &mut Random, drawn: &mut Vec<u32>) {
+        let n = self.order.len() as u32;
+        self.swaps.clear();
+        for at in 0..count {
+            let other = at + random.below(n - at);
+            self.order.swap(at as usize, other as usize);
+            self.swaps.push(other);
+        }
+        drawn.clear();
+        drawn.extend_from_slice(&self.order[..count as usize]);
+        for (at, &other) in self.swaps.iter().enumerate().rev() {
+            self.order.swap(at, other as usize);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_numbers_never_change() {
+        let mut random = Random::new(16, b"value-stability!", 3);
+        let integers: Vec<u32> = (0..6).map(|_| random.below(1000)).collect();
+        assert_eq!(integers, [635, 793, 19, 311, 112, 682]);
+        assert_eq!(random.unit().to_bits(), 4_605_896_276_119_234_027);
+    }
+
+    #[test]
+    fn an_urn_draws_different_numbers_and_forgets_earlier_draws() {
+        let mut urn = Urn::new(50);
+        let (mut first, mut again) = (Vec::new(), Vec::new());
+        urn.draw(50, &mut Random::new(1, b"value-stability!", 0), &mut first);
+        let mut sorted = first.clone();
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..50).collect::<Vec<u32>>());
+        urn.draw(20, &mut Random::new(2, b"value-stability!", 0), &mut again);
+        urn.draw(50, &mut Random::new(1, b"value-stability!", 0), &mut again);
+        assert_eq!(first, again);
+    }
+
+    #[test]
+    fn every_number_is_drawn_about_equally_often() {
+        let mut random = Random::new(7, b"value-stability!", 0);
+        let mut counts = [0_u32; 10];
+        (0..100_000).for_each(|_| counts[random.below(10) as usize] += 1);
+        // Standard deviation 95; the bound is 6 of them.
+        assert!(counts.iter().all(|&count| count.abs_diff(10_000) < 570), "{counts:?}");
+    }
+}
