@@ -9,11 +9,27 @@ use k8s_openapi::api::{
 };
 use kube::core::DynamicObject;
 
-use crate::observed::Observed;
-use crate::outcome::Plan;
-use crate::settings::Settings;
-use crate::training;
-use crate::validate::Validated;
+pub mod exposure;
+pub mod revisions;
+
+mod container;
+mod credentials;
+mod deployment;
+mod htpasswd;
+mod ingress;
+mod metadata;
+pub mod middleware;
+mod network_policy;
+mod plan;
+mod probes;
+mod security;
+mod service;
+mod trainer_rbac;
+mod training_input;
+mod training_job;
+mod volumes;
+
+pub use plan::{Decisions, plan};
 
 /// Every child that should exist now; what is `None` is pruned.
 #[derive(Clone, Debug, Default)]
@@ -49,14 +65,5 @@ pub struct TrainingJob {
     pub input: ConfigMap,
 }
 
-/// Why the plan is what it is; for status.
-#[derive(Clone, Debug, Default)]
-pub struct Decisions {
-    /// Whether to train, and why not.
-    pub training: training::Decision,
-}
-
-/// All that should be done for the model now.
-pub fn plan(_validated: &Validated, _observed: &Observed, _settings: &Settings) -> Plan {
-    Plan::default()
-}
+#[cfg(test)]
+mod tests;

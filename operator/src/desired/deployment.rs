@@ -1,0 +1,95 @@
+//! The scoring pods. Pure. Container, probes and volumes have files of their own.
+
+use api::labels;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, TopologySpreadConstraint};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{container, metadata, security, volumes};
+use crate::settings::Settings;
+use crate::validate::Validated;
+
+/// A pod is counted as available only after it has been ready for so long.
+const MIN_READY_SECONDS: i32 = 3;
+/// A roll-out that makes no progress for so long has failed.
+const PROGRESS_DEADLINE_SECONDS: i32 = 300;
+/// More than the server's lame duck (10 s) and the end of what is in flight (12 s).
+const TERMINATION_GRACE_SECONDS: i64 = 30;
+
+/// The port behind the ingress.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Public {
+    /// Secret with the htpasswd lines.
+    pub auth: String,
+    /// Path below which the model is served.
+    pub path: String,
+}
+
+/// Pods that serve `revision`.
+pub(super) fn deployment(model: &Validated, revision: &str, public: Option<&Public>, settings: &Settings) -> Deployment {
+    let selector = LabelSelector {
+        match_labels: Some(labels::server_selector(&model.name)),
+        ..LabelSelector::default()
+    };
+    Deployment {
+        metadata: metadata::child(model, model.name.clone(), labels::COMPONENT_SERVER),
+        spec: Some(DeploymentSpec {
+            replicas: Some(model.replicas),
+            selector: selector.clone(),
+            strategy: Some(never_fewer()),
+            min_ready_seconds: Some(MIN_READY_SECONDS),
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
+            // Going back is the operator's: it knows the revisions.
+            revision_history_limit: Some(1),
+            template: PodTemplateSpec {
+                metadata: Some(ObjectMeta {
+                    labels: Some(labels::child(&model.name, labels::COMPONENT_SERVER)),
+                    annotations: metadata::text([(labels::REVISION, revision)]),
+                    ..ObjectMeta::default()
+                }),
+                spec: Some(pod(model, revision, public, settings, selector)),
+            },
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+/// One pod more while rolling, never one less.
+fn never_fewer() -> DeploymentStrategy {
+    DeploymentStrategy {
+        type_: Some("RollingUpdate".into()),
+        rolling_update: Some(RollingUpdateDeployment {
+            max_surge: Some(IntOrString::Int(1)),
+            max_unavailable: Some(IntOrString::Int(0)),
+        }),
+    }
+}
+
+fn pod(
+    model: &Validated,
+    revision: &str,
+    public: Option<&Public>,
+    settings: &Settings,
+    selector: LabelSelector,
+) -> PodSpec {
+    PodSpec {
+        // The server never talks to the API server.
+        automount_service_account_token: Some(false),
+        enable_service_links: Some(false),
+        security_context: Some(security::pod()),
+        termination_grace_period_seconds: Some(TERMINATION_GRACE_SECONDS),
+        topology_spread_constraints: Some(vec![TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: "kubernetes.io/hostname".into(),
+            // Preferred, not demanded: a cluster of one node can have two replicas.
+            when_unsatisfiable: "ScheduleAnyway".into(),
+            label_selector: Some(selector),
+            ..TopologySpreadConstraint::default()
+        }]),
+        containers: vec![container::server(model, public, settings)],
+        volumes: Some(volumes::volumes(revision, public)),
+        ..PodSpec::default()
+    }
+}
