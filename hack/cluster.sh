@@ -49,7 +49,8 @@ choose_image() {
 
 # Traefik's image, needed anyway, is a small way to find out.
 registry_answers() {
-  if have_image "$TRAEFIK_IMAGE"; then ! from_source "$TRAEFIK_IMAGE"; else pull "$TRAEFIK_IMAGE"; fi
+  if from_source "$TRAEFIK_IMAGE"; then return 1; fi
+  have_image "$TRAEFIK_IMAGE" || pull "$TRAEFIK_IMAGE"
 }
 
 port_is_free() { ! { : <>"/dev/tcp/127.0.0.1/$1"; } 2>/dev/null; }

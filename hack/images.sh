@@ -10,11 +10,14 @@ max_bytes=25000000
 names=(operator server trainer)
 toolchain=$(sed -n 's/^channel = "\(.*\)"/\1/p' "$ROOT/rust-toolchain.toml")
 
+progress() { echo "$(grep -c Compiling "$1") crates compiled; now $(tail -n 1 "$1")"; }
+
 from_host() {
-  local target context=$ROOT/target/images name hash
+  local target target_flags context=$ROOT/target/images name hash
   target=$(uname -m)-unknown-linux-gnu
   # (the same flags as the Dockerfile's; a user's RUSTFLAGS would take their place)
-  unset RUSTFLAGS
+  unset RUSTFLAGS CARGO_BUILD_TARGET
+  export CARGO_TARGET_DIR=$ROOT/target
   target_flags=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$target")_RUSTFLAGS
   export "$target_flags=-C target-feature=+crt-static"
   (cd "$ROOT" && long "images: compiling with cargo" "$CACHE/cargo.log" \
@@ -25,12 +28,15 @@ from_host() {
   for name in "${names[@]}"; do
     cp "$ROOT/target/$target/static/anomaly-$name" "$context/"
     hash=$(digest "$ROOT/Dockerfile" "$context/ca-certificates.crt" "$context/anomaly-$name")
-    have_image "anomaly-operator/$name:dev-$hash" ||
-      sed -e '/^ARG RUST_VERSION/,/^$/d' -e 's#--from=build /out/##' "$ROOT/Dockerfile" |
-      docker build --quiet --target "$name" --tag "anomaly-operator/$name:dev-$hash" -f - "$context" >/dev/null
+    have_image "anomaly-operator/$name:dev-$hash" || without_build_stage |
+      docker build --target "$name" --tag "anomaly-operator/$name:dev-$hash" -f - "$context" >"$CACHE/docker-build.log" 2>&1 ||
+      { cat "$CACHE/docker-build.log" >&2; die "docker build of $name failed"; }
     use "$name" "anomaly-operator/$name:dev-$hash"
   done
 }
+
+# The Dockerfile's last stages, with the files from the build context instead of its first stage.
+without_build_stage() { sed -e '/^ARG RUST_VERSION/,/^$/d' -e 's#--from=build /out/##' "$ROOT/Dockerfile"; }
 
 from_docker() {
   local name id

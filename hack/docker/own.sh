@@ -4,7 +4,7 @@
 DOCKER_DATA=${DOCKER_DATA:-$CACHE/docker}
 DOCKER_RUN=/run/anomaly-operator
 DOCKER_LOG=$CACHE/dockerd.log
-SAVED_NETWORK=$CACHE/network-before-docker
+SAVED_HOST=$CACHE/host-before-docker   # exists from the start of our dockerd to its orderly end
 
 # The process id of the dockerd that we started, if it runs.
 own_dockerd() {
@@ -13,14 +13,17 @@ own_dockerd() {
   tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "--pidfile $DOCKER_RUN/dockerd.pid" && echo "$pid"
 }
 
-# dockerd switches forwarding on and drops what is forwarded by others; stop.sh puts both back.
-remember_network() {
-  [ ! -e "$SAVED_NETWORK" ] || return 0   # (a dockerd of ours was killed: what is remembered is older and right)
-  {
-    echo "forwarding=$(sysctl -n net.ipv4.ip_forward)"
-    echo "policy=$(iptables -S FORWARD 2>/dev/null | awk '$1 == "-P" { print $3 }')"
-    echo "policy6=$(ip6tables -S FORWARD 2>/dev/null | awk '$1 == "-P" { print $3 }')"
-  } >"$SAVED_NETWORK"
+# dockerd, and systemd and the kubelet in the node, set these for the whole machine; stop.sh puts them back.
+SYSCTLS=(net.ipv4.ip_forward net.ipv6.conf.all.forwarding net.ipv6.conf.default.forwarding kernel.panic kernel.panic_on_oops
+  vm.overcommit_memory fs.file-max)
+
+# forward_policy iptables|ip6tables: what happens to packets that no rule is about. dockerd sets it to DROP.
+forward_policy() { "$1" -S FORWARD 2>/dev/null | awk '$1 == "-P" { print $3 }'; }
+
+remember_host() {
+  [ ! -e "$SAVED_HOST" ] || return 0 # (a dockerd of ours was killed: what is remembered is older and right)
+  sysctl "${SYSCTLS[@]}" >"$SAVED_HOST.sysctl" 2>/dev/null || true
+  printf 'policy=%q\npolicy6=%q\n' "$(forward_policy iptables)" "$(forward_policy ip6tables)" >"$SAVED_HOST"
 }
 
 # What a dockerd leaves on the host, one a line.

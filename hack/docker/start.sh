@@ -33,7 +33,7 @@ fi
 
 mkdir -p "$DOCKER_DATA" "$DOCKER_RUN"
 rm -f "$DOCKER_RUN/dockerd.pid"
-remember_network
+remember_host
 say "starting dockerd (data in $DOCKER_DATA, log in $DOCKER_LOG)"
 setsid nohup dockerd "${options[@]}" >"$DOCKER_LOG" 2>&1 </dev/null 9>&- &
 pid=$!

@@ -24,12 +24,12 @@ without_docker() { # without_docker TABLES POLICY
 if pid=$(own_dockerd); then
   say "ending dockerd ($pid)"
   end "$pid"
-elif [ ! -e "$SAVED_NETWORK" ]; then
+elif [ ! -e "$SAVED_HOST" ]; then
   say "no dockerd of ours runs"
   exit 0
 fi
 
-# What is below is left over only after a dockerd that was killed, but for the bridges, the rules and the empty cgroups.
+# Processes and mounts are left over only by a dockerd that was killed.
 mapfile -t pids < <(own_docker_processes)
 [ ${#pids[@]} = 0 ] || end "${pids[@]}"
 own_docker_mounts | tac | while read -r path; do umount "$path" || true; done
@@ -37,8 +37,9 @@ docker_interfaces | while read -r name; do ip link delete "$name" || true; done
 docker_cgroups | tac | while read -r path; do rmdir "$path" || true; done
 
 # shellcheck source=/dev/null
-. "$SAVED_NETWORK"
-sysctl -qw "net.ipv4.ip_forward=${forwarding:-0}"
+. "$SAVED_HOST"
 without_docker "$(iptables-save)" "${policy:-}" | iptables-restore
 without_docker "$(ip6tables-save)" "${policy6:-}" | ip6tables-restore
-rm -rf "$DOCKER_RUN" "$SAVED_NETWORK"
+sysctl -q -p "$SAVED_HOST.sysctl"
+rm -rf "$DOCKER_RUN" "$SAVED_HOST" "$SAVED_HOST.sysctl"
+find /run/docker /run/containerd -depth -type d -empty -delete 2>/dev/null || true

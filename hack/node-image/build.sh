@@ -34,7 +34,7 @@ chmod 755 "$work/over/usr/local/bin/entrypoint"
 printf %s "$KUBERNETES_VERSION" >"$work/over/kind/version"
 
 assemble() {
-  container=$(docker run -d --privileged --tmpfs /run --entrypoint sleep "$base" infinity)
+  container=$(docker run -d --privileged --stop-signal SIGRTMIN+3 --tmpfs /run --entrypoint sleep "$base" infinity)
   tar -C "$work/over" --owner=0 --group=0 -c . | docker exec -i "$container" tar -C / --keep-directory-symlink -x
   docker exec -i "$container" bash -euo pipefail <"$here/prepare-root.sh"
   docker exec -d "$container" containerd
@@ -45,7 +45,7 @@ assemble() {
   # shellcheck disable=SC2016 # for the container's shell
   docker exec "$container" sh -c 'kill $(pidof containerd); while pidof containerd >/dev/null; do sleep 0.1; done; rm -rf /tmp/*'
   docker stop -t 0 "$container" >/dev/null
-  docker commit -c 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]' -c 'CMD []' -c 'STOPSIGNAL SIGRTMIN+3' -c 'ENV container=docker' \
+  docker commit -c 'ENTRYPOINT ["/usr/local/bin/entrypoint", "/sbin/init"]' -c 'CMD []' -c 'ENV container=docker' \
     "$container" "$image"
 }
 long "node image: assembling" "$CACHE/node/assemble.log" assemble
