@@ -48,8 +48,7 @@ impl DetectorConfig {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = [{
     "rule": "self.trees * self.sampleSize <= 2000000",
-    "message": "trees × sampleSize must be at most 2000000 (a model of up to 4 MB): lower one of them",
-    "messageExpression": "'trees × sampleSize is ' + string(self.trees * self.sampleSize) + ', a model of up to ' + string(self.trees * self.sampleSize * 2) + ' bytes; at most 2000000 is allowed: lower one of them'"
+    "message": "trees × sampleSize must be at most 2000000 (a model of up to 4 MB): lower one of them"
 }])))]
 pub struct IsolationForestConfig {
     /// The number of trees. More trees make scores steadier; time and size grow in proportion.
