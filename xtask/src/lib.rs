@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod chart_crd;
 pub mod generated;
+pub mod reasons;
 pub mod reference;
 pub mod yaml;
 

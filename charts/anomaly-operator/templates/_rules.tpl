@@ -4,7 +4,7 @@ all of them, else a Role in each. Creating Roles for trainers demands that it ho
 ConfigMaps).
 */}}
 {{- define "anomaly-operator.rules" -}}
-{{- $children := list "get" "list" "watch" "create" "patch" "delete" }}
+{{- $children := list "get" "list" "watch" "create" "patch" "delete" -}}
 # The resource itself: the spec is never written.
 - apiGroups: [anomaly-operator.io]
   resources: [anomalymodels]
