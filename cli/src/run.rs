@@ -1,0 +1,181 @@
+//! `anomaly run`: trains the model of a manifest and serves it, in this process and on this machine only.
+
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use server::{Config, Server, Source, StartError, Stop};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use trainer::{Trained, TrainerError};
+
+use crate::manifest::{Manifest, ManifestError};
+use crate::plan::{Plan, PlanError};
+
+/// What `anomaly run` is told.
+#[derive(clap::Args, Debug)]
+pub struct Arguments {
+    /// YAML with an AnomalyModel, and the ConfigMap of its data beside it; - is the standard input.
+    #[arg(short, long, value_name = "FILE")]
+    pub file: PathBuf,
+
+    /// The port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 8000)]
+    pub port: u16,
+
+    /// The model to run, if the file has several: NAME or NAMESPACE/NAME.
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+}
+
+/// Why nothing is served.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The file cannot be read.
+    #[error("cannot read {file}: {source}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not a usable manifest.
+    #[error("{file} is not a usable manifest:\n{faults}")]
+    Manifest {
+        /// The file.
+        file: String,
+        /// Everything that is wrong with it.
+        faults: ManifestError,
+    },
+    /// There is no model, no choice, or no data.
+    #[error("cannot run {file}: {reason}")]
+    Plan {
+        /// The file.
+        file: String,
+        /// What to change.
+        reason: PlanError,
+    },
+    /// There is no model of this data.
+    #[error("cannot train: {0}")]
+    Train(#[from] TrainerError),
+    /// The port is taken, or the model is refused.
+    #[error("cannot serve: {0} (another port: --port)")]
+    Serve(#[from] StartError),
+    /// Signals cannot be handled, or nothing can be printed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// Trains, prints what came out and how to ask it, and serves until Ctrl-C.
+///
+/// # Errors
+/// Whatever is wrong with the file, its data or the port.
+pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunError> {
+    let file = arguments.file.display().to_string();
+    let plan = plan(arguments, file)?;
+    let began = Instant::now();
+    let trained = trainer::train(&plan.input, &plan.data)?;
+    write!(out, "{}", summary(&plan, &trained, began.elapsed()))?;
+
+    let stop = stop_on_signals()?;
+    let server = Server::bind(configuration(&plan, trained, arguments.port)).await?;
+    write!(out, "{}", invitation(&plan, server.http_address()))?;
+    out.flush()?;
+    server.run(stop).await;
+    Ok(())
+}
+
+fn plan(arguments: &Arguments, file: String) -> Result<Plan, RunError> {
+    let text = match read(&arguments.file) {
+        Ok(text) => text,
+        Err(source) => return Err(RunError::Read { file, source }),
+    };
+    let manifest = match Manifest::parse(&text) {
+        Ok(manifest) => manifest,
+        Err(faults) => return Err(RunError::Manifest { file, faults }),
+    };
+    Plan::new(&manifest, arguments.model.as_deref()).map_err(|reason| RunError::Plan { file, reason })
+}
+
+fn read(file: &Path) -> std::io::Result<String> {
+    if file == Path::new("-") {
+        std::io::read_to_string(std::io::stdin())
+    } else {
+        std::fs::read_to_string(file)
+    }
+}
+
+fn configuration(plan: &Plan, trained: Trained, port: u16) -> Config {
+    let source = Source::Memory { model: trained.model, description: Box::new(trained.description) };
+    let mut config = Config::new(&plan.id.name, source, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    config.model_namespace.clone_from(&plan.id.namespace);
+    config
+}
+
+/// Ctrl-C and SIGTERM end it at once: nobody routes traffic here.
+fn stop_on_signals() -> std::io::Result<mpsc::Receiver<Stop>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let (sender, receiver) = mpsc::channel(1);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // A server that has ended by itself needs no telling.
+        let _ = sender.send(Stop::Now).await;
+    });
+    Ok(receiver)
+}
+
+/// The model in a few lines.
+pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
+    let about = &trained.description;
+    let mut text = format!(
+        "AnomalyModel {id}, revision {revision}\n  detector   {detector}\n  trained    on {rows} rows of {features} \
+         from {origin} in {seconds:.2} s\n  threshold  {threshold:.6}: {share:.2} % of the training rows score lower\n",
+        id = plan.id,
+        revision = about.revision,
+        detector = detector(about),
+        rows = about.rows,
+        features = about.features.join(", "),
+        origin = plan.input.data.origin,
+        seconds = took.as_secs_f64(),
+        threshold = about.threshold,
+        share = 100.0 * about.flagged_training_share,
+    );
+    for warning in &about.warnings {
+        text.push_str(&format!("  warning    {}: {}\n", warning.reason, warning.message));
+    }
+    if trained.model.len() > trainer::MOST_BYTES {
+        let bytes = trained.model.len();
+        text.push_str(&format!(
+            "  warning    {bytes} bytes: too large for a revision in a cluster, lower trees\n"
+        ));
+    }
+    if !plan.not_done.is_empty() {
+        text.push_str(&format!("  not here   {}\n", plan.not_done.join(", ")));
+    }
+    text
+}
+
+fn detector(about: &detectors::Description) -> String {
+    match &about.detector.isolation_forest {
+        Some(f) => format!("isolationForest, {} trees of {} rows, seed {}", f.trees, f.sample_size, f.seed),
+        None => about.detector.kind().unwrap_or("unknown").to_owned(),
+    }
+}
+
+/// Where it is served, and a request to paste: the first row that it was trained on.
+pub fn invitation(plan: &Plan, address: SocketAddr) -> String {
+    let origin = &plan.input.data.origin;
+    let rows = trainer::data::read_csv(plan.data.as_slice(), &plan.input.features, origin);
+    let row = rows.map(|rows| rows.row(0).to_vec()).unwrap_or_default();
+    let vector = serde_json::to_string(&row).unwrap_or_default();
+    format!(
+        "\nServing on http://{address} until Ctrl-C. Is the first training row ordinary?\n\n  curl -X POST \
+         'http://{address}/prediction?score=true' -H 'content-type: application/json' -d '{vector}'\n\n"
+    )
+}

@@ -1,0 +1,142 @@
+//! From CSV text to a checked matrix: columns by name, one error that says where and what.
+//!
+//! Pure: reads what it is given, keeps the numbers and nothing else. Rows are counted as lines of the file, the
+//! header being line 1, because that is what an editor shows. No number is ever made up: a cell that is empty, not
+//! a number or not finite ends the reading.
+
+mod error;
+mod records;
+mod suggest;
+
+use std::io::Read;
+
+use detectors::CheckedMatrix;
+
+use error::Located;
+pub use error::{InputError, Problem};
+use records::{Record, Records};
+
+/// Largest magnitude a cell may have: detectors compare in single precision.
+const LARGEST: f64 = f32::MAX as f64;
+
+/// Reads the columns called `features`, in that order, from CSV (RFC 4180, UTF-8, with a header line).
+///
+/// Other columns are ignored, a time stamp column being the ordinary case; blank lines are skipped. `origin` names
+/// the source in every error ("ConfigMap demo/x key train.csv"). Memory is the matrix and one line.
+///
+/// # Errors
+/// [`InputError`], which names the origin and, where there is one, the line and the column.
+pub fn read_csv(input: impl Read, features: &[String], origin: &str) -> Result<CheckedMatrix, InputError> {
+    let located = |at: Located| InputError::new(origin, at);
+    let mut records = Records::new(input);
+    let header = records.next().map_err(located)?.ok_or_else(|| located(Problem::NoData.into()))?;
+    let columns = Columns::find(&header, features).map_err(|p| located(p.into()))?;
+
+    let mut values = Vec::new();
+    while let Some(record) = records.next().map_err(located)? {
+        columns.read(&record, &mut values).map_err(|fault| fault.into_error(origin, record.line))?;
+    }
+    if values.is_empty() {
+        return Err(located(Problem::NoRows.into()));
+    }
+    CheckedMatrix::from_vec(values, features.len())
+        .map_err(|e| located(Problem::Matrix(e.to_string()).into()))
+}
+
+/// Where the features stand in a record.
+struct Columns {
+    /// (index in the record, name), in the order of the features.
+    wanted: Vec<(usize, String)>,
+    width: usize,
+}
+
+/// A problem in one row; the column is absent when the row as a whole is at fault.
+struct Fault {
+    column: Option<String>,
+    problem: Problem,
+}
+
+impl Fault {
+    fn into_error(self, origin: &str, line: u64) -> InputError {
+        InputError::at(origin, line, self.column, self.problem)
+    }
+}
+
+impl Columns {
+    fn find(header: &Record<'_>, features: &[String]) -> Result<Self, Problem> {
+        let names: Vec<&str> = header.cells.iter().map(|c| c.trim()).collect();
+        if features.is_empty() {
+            return Err(Problem::NoFeatures);
+        }
+        let wanted =
+            features.iter().map(|f| Ok((position(&names, f)?, f.clone()))).collect::<Result<_, _>>()?;
+        Ok(Self { wanted, width: names.len() })
+    }
+
+    /// Appends one row's values.
+    fn read(&self, record: &Record<'_>, values: &mut Vec<f64>) -> Result<(), Fault> {
+        if record.cells.len() != self.width {
+            let problem = Problem::Ragged { cells: record.cells.len(), header: self.width };
+            return Err(Fault { column: None, problem });
+        }
+        for (index, name) in &self.wanted {
+            let value = number(&record.cells[*index])
+                .map_err(|problem| Fault { column: Some(name.clone()), problem })?;
+            values.push(value);
+        }
+        Ok(())
+    }
+}
+
+/// The index of the one column with this name.
+fn position(names: &[&str], feature: &str) -> Result<usize, Problem> {
+    let mut found = names.iter().enumerate().filter(|(_, name)| **name == feature).map(|(i, _)| i);
+    let Some(first) = found.next() else {
+        return Err(missing(names, feature));
+    };
+    match found.next() {
+        Some(second) => Err(Problem::DuplicateColumn {
+            name: error::shown(feature),
+            first: first + 1,
+            second: second + 1,
+        }),
+        None => Ok(first),
+    }
+}
+
+/// Why there is no such column: no header line, another separator, or simply another name.
+fn missing(names: &[&str], feature: &str) -> Problem {
+    if names.iter().all(|name| name.parse::<f64>().is_ok()) {
+        return Problem::NoHeader;
+    }
+    if let [only] = names
+        && let Some(separator) = [';', '\t', '|'].into_iter().find(|s| only.contains(*s))
+    {
+        return Problem::Separator { separator, header: error::shown(only) };
+    }
+    Problem::MissingColumn {
+        feature: error::shown(feature),
+        closest: suggest::closest(feature, names).map(error::shown),
+        columns: error::listed(names),
+    }
+}
+
+/// The finite number in a cell. Spaces around it are ignored; the value is the nearest double.
+fn number(cell: &str) -> Result<f64, Problem> {
+    let text = cell.trim();
+    if text.is_empty() {
+        return Err(Problem::EmptyCell);
+    }
+    let value: f64 = text.parse().map_err(|_| Problem::NotANumber { text: error::shown(text) })?;
+    let spelled_out = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());
+    if spelled_out {
+        return Err(Problem::NotFinite { text: error::shown(text) });
+    }
+    if value.abs() > LARGEST {
+        return Err(Problem::TooLarge { text: error::shown(text) });
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,105 @@
+//! From a training input and the bytes of its data to a model and its description. Pure: no clock, no I/O.
+
+use api::job::{INPUT_VERSION, TrainingInput};
+use api::training_key::digest;
+use detectors::description::DESCRIPTION_VERSION;
+use detectors::{Description, Model, TrainError};
+
+use crate::data::{InputError, read_csv};
+
+/// Most bytes of model and description that a revision holds. The API server takes 1,048,576 in a ConfigMap; the rest
+/// is for metadata.
+pub const MOST_BYTES: usize = 1_000_000;
+
+/// A model that is ready to be published.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trained {
+    /// The model file: the same bytes for the same data, features, detector and threshold.
+    pub model: Vec<u8>,
+    /// What is known about it without opening it.
+    pub description: Description,
+}
+
+/// Why there is no model.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrainerError {
+    /// An operator of another release wrote the input.
+    #[error(
+        "the training input has version {found}, this trainer reads {INPUT_VERSION}: use images of one release"
+    )]
+    Version {
+        /// The input's version.
+        found: u32,
+    },
+    /// The data changed after the operator had looked at it. A later Job sees the new data.
+    #[error("{origin} has changed since the training was planned: it will be planned again")]
+    DataChanged {
+        /// Where the data came from.
+        origin: String,
+    },
+    /// The data cannot be used.
+    #[error(transparent)]
+    Data(#[from] InputError),
+    /// The detector refuses its parameters or the rows.
+    #[error("{origin}: {source}")]
+    Train {
+        /// Where the data came from.
+        origin: String,
+        /// Why.
+        source: TrainError,
+    },
+    /// The encoded model does not score as the trained one does.
+    #[error("the model does not reproduce its own scores on this machine: {0}")]
+    SelfCheck(String),
+}
+
+/// Trains on `data`, the bytes of the CSV that `input` speaks of.
+///
+/// The model is decoded again and checked against its golden rows before it is given back.
+///
+/// # Errors
+/// [`TrainerError`]: see [`crate::outcome`] for which of them the user must act on.
+pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
+    if input.version != INPUT_VERSION {
+        return Err(TrainerError::Version { found: input.version });
+    }
+    let origin = &input.data.origin;
+    if digest(data) != input.data.digest {
+        return Err(TrainerError::DataChanged { origin: origin.clone() });
+    }
+    let rows = read_csv(data, &input.features, origin)?;
+    let (found, needed) = (rows.rows() as u64, u64::from(input.min_rows));
+    if found < needed {
+        return Err(InputError::too_few(origin, found, needed).into());
+    }
+    let model = Model::train(&input.features, &input.detector, &input.threshold, &rows)
+        .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;
+    let bytes = model.encode();
+    check(&bytes)?;
+    Ok(Trained { description: describe(input, &model, &bytes), model: bytes })
+}
+
+/// Whether the bytes are a model that scores as it did when it was trained.
+fn check(bytes: &[u8]) -> Result<(), TrainerError> {
+    let decoded = Model::decode(bytes).map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
+    decoded.verify_golden_rows().map_err(|e| TrainerError::SelfCheck(e.to_string()))
+}
+
+fn describe(input: &TrainingInput, model: &Model, bytes: &[u8]) -> Description {
+    Description {
+        format_version: DESCRIPTION_VERSION,
+        revision: input.revision.name.clone(),
+        key: input.key.clone(),
+        detector: model.detector().clone(),
+        features: model.features().to_vec(),
+        rows: model.training_rows(),
+        threshold: model.threshold(),
+        threshold_config: input.threshold.clone(),
+        flagged_training_share: model.flagged_training_share(),
+        data_digest: input.data.digest.clone(),
+        model_digest: digest(bytes),
+        model_bytes: bytes.len() as u64,
+        warnings: model.warnings().to_vec(),
+    }
+}

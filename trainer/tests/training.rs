@@ -1,0 +1,119 @@
+//! Training as a library: what comes out, and what each failure means for the Job.
+
+use api::job::{DataFile, INPUT_VERSION, RevisionTarget, TrainingInput};
+use api::training_key::digest;
+use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
+use trainer::outcome::Outcome;
+use trainer::{Trained, train};
+
+/// A small cloud of points with one far away.
+fn rows(count: usize) -> String {
+    let mut csv = String::from("time,x,y\n");
+    for i in 0..count {
+        let (x, y) = if i == 7 { (40.0, -40.0) } else { ((i * 37 % 11) as f64, (i * 17 % 7) as f64) };
+        csv.push_str(&format!("{i},{x},{y}\n"));
+    }
+    csv
+}
+
+fn input(csv: &str) -> TrainingInput {
+    TrainingInput {
+        version: INPUT_VERSION,
+        revision: RevisionTarget { namespace: "demo".into(), name: "m-r-k-1".into(), ..Default::default() },
+        key: "k".repeat(64),
+        features: vec!["x".into(), "y".into()],
+        detector: DetectorConfig {
+            isolation_forest: Some(IsolationForestConfig { trees: 20, ..Default::default() }),
+        },
+        threshold: ThresholdConfig { contamination: Some(0.02), score: None },
+        min_rows: 32,
+        data: DataFile {
+            path: String::new(),
+            origin: "ConfigMap demo/x key train.csv".into(),
+            digest: digest(csv.as_bytes()),
+        },
+    }
+}
+
+fn trained(csv: &str) -> Trained {
+    train(&input(csv), csv.as_bytes()).unwrap()
+}
+
+fn outcome(input: &TrainingInput, csv: &str) -> Outcome {
+    Outcome::from(&train(input, csv.as_bytes()).unwrap_err())
+}
+
+#[test]
+fn the_description_is_that_of_the_model() {
+    let csv = rows(100);
+    let Trained { model, description } = trained(&csv);
+    let decoded = Model::decode(&model).unwrap();
+    assert_eq!(description.model_digest, digest(&model));
+    assert_eq!(description.data_digest, digest(csv.as_bytes()));
+    assert_eq!((description.model_bytes, description.rows), (model.len() as u64, 100));
+    assert_eq!((description.revision.as_str(), description.features.len()), ("m-r-k-1", 2));
+    assert_eq!(description.threshold.to_bits(), decoded.threshold().to_bits());
+    assert_eq!(description.threshold_config, ThresholdConfig { contamination: Some(0.02), score: None });
+    assert!(!decoded.score_row(&[40.0, -40.0]).unwrap().is_inlier);
+    assert!(decoded.score_row(&[5.0, 3.0]).unwrap().is_inlier);
+}
+
+#[test]
+fn the_same_input_gives_the_same_bytes() {
+    assert_eq!(trained(&rows(100)), trained(&rows(100)));
+}
+
+#[test]
+fn columns_that_are_not_asked_for_do_not_change_the_model() {
+    let csv = rows(100);
+    let renumbered = csv.replace("\n1", "\n9");
+    assert_ne!(csv, renumbered);
+    assert_eq!(trained(&csv).model, trained(&renumbered).model);
+}
+
+#[test]
+fn too_few_rows_are_counted_and_left_to_the_user() {
+    let csv = rows(20);
+    let Outcome { result, exit_code } = outcome(&input(&csv), &csv);
+    assert_eq!(result.message, "20 of at least 32 rows in ConfigMap demo/x key train.csv");
+    assert_eq!((result.reason.as_str(), result.rows, result.needed), ("TooFewRows", Some(20), Some(32)));
+    assert_eq!(exit_code, 2);
+    let one = rows(1);
+    assert_eq!(outcome(&input(&one), &one).exit_code, 2);
+}
+
+#[test]
+fn bad_data_is_left_to_the_user_and_changed_data_is_not() {
+    let csv = rows(40);
+    let bad = csv.replace(",40,", ",NaN,");
+    let invalid = outcome(&input(&bad), &bad);
+    assert_eq!((invalid.result.reason.as_str(), invalid.exit_code), ("InvalidData", 2));
+    let changed = outcome(&input(&csv), &bad);
+    assert_eq!((changed.result.reason.as_str(), changed.exit_code), ("DataChanged", 1));
+}
+
+#[test]
+fn parameters_out_of_range_are_left_to_the_user() {
+    let csv = rows(40);
+    let mut input = input(&csv);
+    input.detector.isolation_forest.as_mut().unwrap().trees = 0;
+    let refused = outcome(&input, &csv);
+    assert_eq!((refused.result.reason.as_str(), refused.exit_code), ("TrainingRefused", 2));
+    assert!(refused.result.message.contains("trees"), "{}", refused.result.message);
+}
+
+#[test]
+fn an_input_of_another_release_is_refused() {
+    let csv = rows(40);
+    let newer = TrainingInput { version: INPUT_VERSION + 1, ..input(&csv) };
+    let refused = outcome(&newer, &csv);
+    assert_eq!((refused.result.reason.as_str(), refused.exit_code), ("IncompatibleInput", 1));
+}
+
+#[test]
+fn constant_data_trains_or_is_refused_but_never_panics() {
+    let csv = format!("x,y\n{}", "1,2\n".repeat(40));
+    if let Err(error) = train(&input(&csv), csv.as_bytes()) {
+        assert_eq!(Outcome::from(&error).exit_code, 2, "{error}");
+    }
+}
