@@ -24,7 +24,7 @@ fn root(schema: &mut Value) {
     );
     schema["x-kubernetes-validations"] = json!([{
         "rule": format!("self.metadata.name.matches('{MODEL_NAME_PATTERN}')"),
-        "message": "the name must be a DNS label that starts with a letter, with at most 40 characters"
+        "message": "metadata.name must be a DNS label that starts with a letter, with at most 40 characters: names of children are made from it"
     }]);
 }
 
@@ -33,6 +33,9 @@ fn root(schema: &mut Value) {
 fn tidy(schema: &mut Value) {
     let Value::Object(object) = schema else { return };
     object.remove("nullable");
+    if let Some(Value::String(description)) = object.get_mut("description") {
+        *description = unwrapped(description);
+    }
     if matches!(object.get("format").and_then(Value::as_str), Some(f) if f.starts_with("uint") || f.starts_with("int") || f == "double" || f == "float")
     {
         object.remove("format");
@@ -53,9 +56,17 @@ fn tidy(schema: &mut Value) {
     default_objects(object);
 }
 
+/// The lines of a doc comment as paragraphs: `kubectl explain` wraps by itself.
+fn unwrapped(description: &str) -> String {
+    description.split("\n\n").map(|paragraph| paragraph.replace('\n', " ")).collect::<Vec<_>>().join("\n\n")
+}
+
 /// `1.0` as `1`: the API server stores it so, and the two must compare equal.
 fn whole(object: &mut Map<String, Value>, key: &str) {
-    let whole = object.get(key).and_then(Value::as_f64).filter(|v| v.fract() == 0.0 && v.abs() < 9_007_199_254_740_992.0);
+    let whole = object
+        .get(key)
+        .and_then(Value::as_f64)
+        .filter(|v| v.fract() == 0.0 && v.abs() < 9_007_199_254_740_992.0);
     if let Some(value) = whole {
         #[allow(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
         object.insert(key.into(), json!(value as i64));
