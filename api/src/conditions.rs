@@ -82,6 +82,8 @@ pub mod reason {
     pub const PODS_READY: &str = "PodsReady";
     /// No pod answers.
     pub const NO_READY_PODS: &str = "NoReadyPods";
+    /// Fewer pods answer than are asked for, although nothing rolls out.
+    pub const PODS_NOT_READY: &str = "PodsNotReady";
     /// A roll-out exceeded its deadline and was taken back.
     pub const ROLL_OUT_FAILED: &str = "RollOutFailed";
     /// `serving.replicas` is 0.

@@ -1,0 +1,97 @@
+//! `Exposed`: the ingress that was asked for exists, behind basic auth. It does not wait for an address of the ingress:
+//! many controllers never give one. Pure.
+
+use api::conditions::{Condition, EXPOSED, Status, Verdict, reason};
+use api::names;
+
+use super::view::View;
+use crate::desired::exposure::{Asks, Exposure, Open};
+use crate::observed::{Auth, IngressClass, Observed};
+use crate::outcome::Problem;
+
+pub(super) fn verdict(view: &View<'_>) -> Option<Verdict> {
+    let open = match &view.decisions.exposure {
+        Exposure::NotAsked => return None,
+        Exposure::Closed { reason, message } => return Some(Verdict::no(*reason, message.clone())),
+        Exposure::Open(open) => open,
+    };
+    if let Some(problem) = way_in(&view.applied.conflicts) {
+        return Some(Verdict::no(reason::NAME_CONFLICT, format!("{}: {}", problem.object, problem.message)));
+    }
+    if let Some(problem) = way_in(&view.applied.failures) {
+        return Some(Verdict::no(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message)));
+    }
+    if view.applied.paused && !view.observed.ingress_exists {
+        return Some(Verdict::no(reason::PAUSED, "the annotation paused holds the Ingress back"));
+    }
+    Some(Verdict::yes(why(open), message(view.observed, open)))
+}
+
+/// Where it is exposed, if it is.
+pub(super) fn url(view: &View<'_>, exposed: Option<&Verdict>) -> Option<String> {
+    let exposed = exposed.is_some_and(|e| e.status == Status::True);
+    match &view.decisions.exposure {
+        Exposure::Open(open) if exposed => Some(open.url.clone()),
+        _ => None,
+    }
+}
+
+/// The IngressClass that applies.
+pub(super) fn class(observed: &Observed) -> Option<String> {
+    match &observed.ingress_class {
+        Some(IngressClass::Found { name, .. }) => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// While the spec is invalid, an Ingress that exists stays what it was.
+pub(super) fn of_invalid(observed: &Observed) -> Option<Verdict> {
+    observed.model.spec.ingress.as_ref()?;
+    let previous = observed.model.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == EXPOSED));
+    Some(match previous.filter(|_| observed.ingress_exists).cloned() {
+        Some(Condition { status, reason, message, .. }) => Verdict { status, reason: reason.into(), message },
+        None => Verdict::no(reason::INVALID_SPEC, "nothing is exposed while the spec is invalid"),
+    })
+}
+
+/// A problem with an object that the way in needs.
+fn way_in(problems: &[Problem]) -> Option<&Problem> {
+    const KINDS: [&str; 4] = ["Ingress ", "Middleware ", "Secret ", "Service "];
+    problems.iter().find(|p| KINDS.iter().any(|kind| p.object.starts_with(kind)))
+}
+
+/// What the reader should know first: that only the server asks, else that passwords travel readable.
+fn why(open: &Open) -> &'static str {
+    match (open.asks, open.tls) {
+        (Asks::ServerOnly { .. }, _) => reason::AUTHENTICATED_BY_SERVER,
+        (_, false) => reason::EXPOSED_WITHOUT_TLS,
+        (_, true) => reason::AUTHENTICATED_BY_INGRESS,
+    }
+}
+
+fn message(observed: &Observed, open: &Open) -> String {
+    let Open { class, controller, asks, tls, url } = open;
+    let asks = match asks {
+        Asks::Traefik | Asks::IngressNginx => "it and the server ask for the password".to_owned(),
+        Asks::ServerOnly { middleware_missing: false } => {
+            format!("the server asks for the password, because {controller} is not known")
+        }
+        Asks::ServerOnly { middleware_missing: true } => format!(
+            "the server asks for the password, because {}: middlewares.traefik.io",
+            reason::CRD_NOT_INSTALLED
+        ),
+    };
+    let tls = if *tls { "" } else { "; without TLS passwords travel readable: set spec.ingress.tls" };
+    format!("{url} through IngressClass {class}: {asks}{}{tls}", password(observed))
+}
+
+/// Where the password is, if we made it.
+fn password(observed: &Observed) -> String {
+    let metadata = &observed.model.metadata;
+    match (&observed.auth, &metadata.namespace, &metadata.name) {
+        (Auth::Generated(_), Some(namespace), Some(name)) => {
+            format!(" in Secret {namespace}/{}", names::credentials(name))
+        }
+        _ => String::new(),
+    }
+}

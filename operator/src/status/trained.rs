@@ -1,0 +1,143 @@
+//! `Trained`: the current spec and data have a revision, and pods came up with it. Pure.
+
+use std::borrow::Cow;
+
+use api::conditions::{Verdict, reason};
+
+use super::view::{View, problems};
+use crate::observed::{Observed, Revision, Source};
+use crate::training::{Failure, State};
+
+pub(super) fn verdict(view: &View<'_>) -> Verdict {
+    if let Some(problem) = view.not_started() {
+        return match problem {
+            Some(problem) => {
+                Verdict::unknown(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message))
+            }
+            None if view.proven() => done(view, reason::AS_SPECIFIED),
+            None => Verdict::unknown(reason::PAUSED, "a training is due; the annotation paused holds it back"),
+        };
+    }
+    let state = &view.decisions.training.state;
+    match state {
+        State::NoData => no_data(view.observed),
+        State::Done { .. } => done(view, reason::AS_SPECIFIED),
+        State::Rejected { revision } => Verdict::no(reason::ROLL_OUT_FAILED, rejected(revision)),
+        State::Failed(failure) => Verdict::no(word(failure), failed(failure)),
+        // The same spec and data once more: what is there remains good.
+        _ if view.proven() && *state == State::Suspended => done(view, reason::AS_SPECIFIED),
+        _ if view.proven() => done(view, reason::RETRAINING),
+        _ => under_way(view, state),
+    }
+}
+
+/// What is known of the data that cannot be read.
+pub(super) fn no_data(observed: &Observed) -> Verdict {
+    let namespace = observed.model.metadata.namespace.as_deref().unwrap_or_default();
+    let (reason, message) = match &observed.source {
+        Source::NotFound { name } => (
+            reason::SOURCE_NOT_FOUND,
+            format!(
+                "ConfigMap {namespace}/{name} does not exist: create it, or correct \
+                 spec.training.source.configMap.name"
+            ),
+        ),
+        Source::KeyNotFound { name, key, present } => (
+            reason::SOURCE_KEY_NOT_FOUND,
+            format!(
+                "ConfigMap {namespace}/{name} has no key {key}, {}: add it, or correct \
+                 spec.training.source.configMap.key",
+                if present.is_empty() { "nor any other".to_owned() } else { format!("only {}", present.join(", ")) }
+            ),
+        ),
+        Source::Found { origin, .. } => (reason::TRAINING, format!("{origin} was found")),
+    };
+    if observed.revisions.is_empty() {
+        return Verdict::no(reason, message);
+    }
+    // A revision may well be of the data that cannot be seen now.
+    Verdict::unknown(reason, format!("{message}; what was trained before is served"))
+}
+
+fn done(view: &View<'_>, reason: &'static str) -> Verdict {
+    let Some(latest) = view.latest else {
+        return Verdict::unknown(reason::TRAINING, "the revision is not known yet");
+    };
+    match view.proven() {
+        true => Verdict::yes(reason, described(latest)),
+        false => Verdict::unknown(reason::ROLLING_OUT, format!("{}; it is rolled out", described(latest))),
+    }
+}
+
+/// A revision in a sentence.
+fn described(revision: &Revision) -> String {
+    let description = &revision.description;
+    let warnings: Vec<String> =
+        description.warnings.iter().map(|w| format!("; {}: {}", w.reason, w.message)).collect();
+    format!(
+        "revision {} is trained on {} rows: threshold {:.4}, {:.2} % of them flagged{}",
+        revision.name,
+        description.rows,
+        description.threshold,
+        description.flagged_training_share * 100.0,
+        warnings.concat()
+    )
+}
+
+fn under_way(view: &View<'_>, state: &State) -> Verdict {
+    match state {
+        State::Running { job, attempt, last_error } => {
+            let blocked = problems(view.observed, true);
+            if let Some(problem) = blocked {
+                return Verdict::unknown(reason::POD_BLOCKED, format!("the pod of Job {job} does not start: {problem}"));
+            }
+            let before = last_error.as_ref().map(|e| format!("; the one before failed: {e}")).unwrap_or_default();
+            Verdict::unknown(reason::TRAINING, format!("attempt {attempt} runs as Job {job}{before}"))
+        }
+        State::Publishing { job } => {
+            Verdict::unknown(reason::TRAINING, format!("Job {job} succeeded; its revision is about to be seen"))
+        }
+        State::Waiting { jobs } => {
+            Verdict::unknown(reason::TRAINING, format!("waits until Job {} is gone", jobs.join(", ")))
+        }
+        State::Settling => {
+            Verdict::unknown(reason::DATA_CHANGING, "the data changed a moment ago; it is trained on when it rests")
+        }
+        State::Queued => {
+            Verdict::unknown(reason::QUEUED, "as many models train as may at once; this one waits for its turn")
+        }
+        State::Suspended => {
+            Verdict::unknown(reason::SUSPENDED, "a training is due; set spec.suspend to false to let it run")
+        }
+        State::NoData | State::Done { .. } | State::Rejected { .. } | State::Failed(_) => no_data(view.observed),
+    }
+}
+
+/// Message for a revision that was taken back.
+pub(super) fn rejected(revision: &str) -> String {
+    format!(
+        "pods did not become ready with revision {revision}; it is not tried again: change the spec or the data, or \
+         set the annotation {} to train it anew",
+        api::labels::RETRAIN
+    )
+}
+
+/// Message for a failed attempt: what happened, and when it is tried again.
+pub(super) fn failed(failure: &Failure) -> String {
+    let Failure { job, attempt, reason: _, message, retry_at } = failure;
+    let job = job.as_ref().map(|job| format!(" in Job {job}")).unwrap_or_default();
+    let next = match retry_at {
+        Some(at) => format!("the next follows at {}", api::status::seconds(*at).0),
+        None => "it is tried again when the data or the spec changes".to_owned(),
+    };
+    format!("{message} (attempt {attempt}{job}; {next})")
+}
+
+/// The trainer's reason, if it is a word that a condition can have.
+fn word(failure: &Failure) -> Cow<'static, str> {
+    let word = &failure.reason;
+    let fits = word.len() <= 100
+        && word.starts_with(|c: char| c.is_ascii_alphabetic())
+        && word.chars().all(|c| c.is_ascii_alphanumeric());
+    if fits { Cow::Owned(word.clone()) } else { Cow::Borrowed(reason::TRAINING_FAILED) }
+}
