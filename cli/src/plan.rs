@@ -47,28 +47,28 @@ pub enum PlanError {
     },
     /// The data's ConfigMap is not in the file.
     #[error(
-        "AnomalyModel {model}: ConfigMap {config_map} is not in the file{elsewhere}. Without a cluster the data must \
-         be in it: add the ConfigMap as a document of its own, for example the output of\n  \
+        "AnomalyModel {model}: ConfigMap {namespace}/{name} is not in the file{elsewhere}. Without a cluster the data \
+         must be in it: add the ConfigMap as a document of its own, for example the output of\n  \
          kubectl create configmap {name} --namespace {namespace} --from-file={key}=FILE.csv --dry-run=client -o yaml",
-        name = .config_map.name, namespace = .config_map.namespace
+        namespace = .model.namespace
     )]
     NoConfigMap {
         /// The model.
         model: Id,
-        /// The ConfigMap asked for.
-        config_map: Id,
+        /// The ConfigMap asked for, in the model's namespace.
+        name: String,
         /// The key asked for.
         key: String,
         /// Where one of that name is, as half a sentence.
         elsewhere: String,
     },
     /// The ConfigMap has no such key.
-    #[error("AnomalyModel {model}: ConfigMap {config_map} has no key {key}; it has {}", listed(.keys))]
+    #[error("AnomalyModel {model}: ConfigMap {}/{name} has no key {key}; it has {}", .model.namespace, listed(.keys))]
     NoKey {
         /// The model.
         model: Id,
-        /// The ConfigMap.
-        config_map: Id,
+        /// The ConfigMap, in the model's namespace.
+        name: String,
         /// The key asked for.
         key: String,
         /// Those there are.
@@ -127,14 +127,14 @@ fn source(manifest: &Manifest, model: &Id, spec: &AnomalyModelSpec) -> Result<(S
         let elsewhere = elsewhere(&manifest.config_maps, &id);
         return Err(PlanError::NoConfigMap {
             model: model.clone(),
-            config_map: id,
+            name: id.name,
             key: key.clone(),
             elsewhere,
         });
     };
     let Some(data) = config_map.data.get(key) else {
         let keys = config_map.data.keys().cloned().collect();
-        return Err(PlanError::NoKey { model: model.clone(), config_map: id, key: key.clone(), keys });
+        return Err(PlanError::NoKey { model: model.clone(), name: id.name, key: key.clone(), keys });
     };
     Ok((format!("ConfigMap {id} key {key}"), data.clone()))
 }

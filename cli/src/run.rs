@@ -55,7 +55,7 @@ pub enum RunError {
         /// The file.
         file: String,
         /// What to change.
-        reason: PlanError,
+        reason: Box<PlanError>,
     },
     /// There is no model of this data.
     #[error("cannot train: {0}")]
@@ -96,7 +96,8 @@ fn plan(arguments: &Arguments, file: String) -> Result<Plan, RunError> {
         Ok(manifest) => manifest,
         Err(faults) => return Err(RunError::Manifest { file, faults }),
     };
-    Plan::new(&manifest, arguments.model.as_deref()).map_err(|reason| RunError::Plan { file, reason })
+    Plan::new(&manifest, arguments.model.as_deref())
+        .map_err(|reason| RunError::Plan { file, reason: Box::new(reason) })
 }
 
 fn read(file: &Path) -> std::io::Result<String> {

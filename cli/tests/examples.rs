@@ -1,5 +1,7 @@
 //! The examples are what they say they are: derived from the raw data, fresh, and able to tell the failure.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

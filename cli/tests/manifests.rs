@@ -1,5 +1,7 @@
 //! Manifests that are refused, and in which words.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use cli::manifest::Manifest;
 use cli::plan::Plan;
 

@@ -1,5 +1,7 @@
 //! The program as people start it: from a manifest to a scored request, and its refusals.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! `anomaly-trainer` as the Job runs it: exit codes and termination message, without an API server.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![cfg(feature = "publish")]
 
 use std::fs;

@@ -1,5 +1,7 @@
 //! Training as a library: what comes out, and what each failure means for the Job.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
 use api::job::{DataFile, INPUT_VERSION, RevisionTarget, TrainingInput};
 use api::training_key::digest;
 use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};

@@ -13,7 +13,7 @@ pub struct InputError {
     origin: String,
     line: Option<u64>,
     column: Option<String>,
-    problem: Problem,
+    problem: Box<Problem>,
 }
 
 /// What is wrong, without the place.
@@ -129,11 +129,11 @@ pub enum Problem {
 impl InputError {
     pub(super) fn new(origin: &str, located: Located) -> Self {
         let Located { line, problem } = located;
-        Self { origin: origin.to_owned(), line, column: None, problem }
+        Self { origin: origin.to_owned(), line, column: None, problem: Box::new(problem) }
     }
 
     pub(super) fn at(origin: &str, line: u64, column: Option<String>, problem: Problem) -> Self {
-        Self { origin: origin.to_owned(), line: Some(line), column, problem }
+        Self { origin: origin.to_owned(), line: Some(line), column, problem: Box::new(problem) }
     }
 
     /// The error of a source that has `rows` rows where `needed` are asked for.
@@ -161,7 +161,7 @@ impl std::error::Error for InputError {}
 
 impl fmt::Display for InputError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Problem::TooFewRows { .. } = self.problem {
+        if let Problem::TooFewRows { .. } = *self.problem {
             return write!(f, "{} in {}", self.problem, self.origin);
         }
         f.write_str(&self.origin)?;
