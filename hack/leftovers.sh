@@ -19,7 +19,7 @@ leftovers() {
     if [ -e "$CACHE/made-kind-network" ] && docker network inspect kind >/dev/null 2>&1; then found "docker network" <<<kind; fi
   elif [ "$(uname -s)" = Linux ]; then # otherwise these may be another Docker Engine's
     docker_interfaces | found interface
-    docker_cgroups | found cgroup
+    docker_cgroups | grep -v '/docker/' | found cgroup
     docker_rules | found "iptables rule"
   fi
 }

@@ -10,7 +10,17 @@ SAVED_HOST=$CACHE/host-before-docker   # exists from the start of our dockerd to
 own_dockerd() {
   local pid
   pid=$(cat "$DOCKER_RUN/dockerd.pid" 2>/dev/null) || return
-  tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -q -- "--pidfile $DOCKER_RUN/dockerd.pid" && echo "$pid"
+  tr '\0' ' ' 2>/dev/null <"/proc/$pid/cmdline" | grep -q -- "--pidfile $DOCKER_RUN/dockerd.pid" && echo "$pid"
+}
+
+end() { # end PID…: asks, waits for up to 30 seconds, then insists
+  local n
+  kill "$@" 2>/dev/null || true
+  for n in $(seq 300); do
+    kill -0 "$@" 2>/dev/null || return 0
+    [ "$n" != 300 ] || kill -KILL "$@" 2>/dev/null || true
+    sleep 0.1
+  done
 }
 
 # dockerd, and systemd and the kubelet in the node, set these for the whole machine; stop.sh puts them back.
@@ -27,13 +37,13 @@ remember_host() {
 }
 
 # What a dockerd leaves on the host, one a line.
-own_docker_processes() {
-  local file pid
+own_processes() { # own_processes PATTERN: those whose name matches and that were started for our dockerd
+  local file
   for file in /proc/[0-9]*/cmdline; do
-    pid=${file//[^0-9]/}
-    if tr '\0' ' ' 2>/dev/null <"$file" | grep -qE "^[^ ]*(dockerd|containerd|containerd-shim[^ ]*|docker-proxy) .*$DOCKER_RUN"; then echo "$pid"; fi
+    if tr '\0' ' ' 2>/dev/null <"$file" | grep -qE "^[^ ]*/?($1) .*$DOCKER_RUN/"; then echo "${file//[^0-9]/}"; fi
   done
 }
+own_docker_processes() { own_processes 'dockerd|containerd|containerd-shim[^ ]*'; }
 own_docker_mounts() { awk -v data="$DOCKER_DATA/" -v run="$DOCKER_RUN/" 'index($2, data) == 1 || index($2, run) == 1 { print $2 }' /proc/mounts; }
 docker_interfaces() { ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); print $2 }' | grep -E '^(docker0|br-[0-9a-f]{12}|veth[0-9a-f]{7})$' || true; }
 docker_cgroups() { find /sys/fs/cgroup -type d -path '/sys/fs/cgroup/*docker*' 2>/dev/null || true; }

@@ -32,7 +32,10 @@ if ! (((16#$bounding >> cap_sys_resource) & 1)); then
 fi
 
 mkdir -p "$DOCKER_DATA" "$DOCKER_RUN"
-rm -f "$DOCKER_RUN/dockerd.pid"
+# (of a dockerd of ours that was killed; its containers' processes are left to the new one)
+mapfile -t pids < <(own_processes 'dockerd|containerd')
+[ ${#pids[@]} = 0 ] || end "${pids[@]}"
+rm -f "$DOCKER_RUN/dockerd.pid" "$DOCKER_RUN/exec/containerd/containerd.pid"
 remember_host
 say "starting dockerd (data in $DOCKER_DATA, log in $DOCKER_LOG)"
 setsid nohup dockerd "${options[@]}" >"$DOCKER_LOG" 2>&1 </dev/null 9>&- &

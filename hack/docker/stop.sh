@@ -6,16 +6,6 @@ here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 . "$here/own.sh"
 
-end() { # end PID…: asks, waits for up to 30 seconds, then insists
-  local n
-  kill "$@" 2>/dev/null || true
-  for n in $(seq 300); do
-    kill -0 "$@" 2>/dev/null || return 0
-    [ "$n" != 300 ] || kill -KILL "$@" 2>/dev/null || true
-    sleep 0.1
-  done
-}
-
 # Everything that is docker's in this table stays out when the table is loaded again; so does the policy it set.
 without_docker() { # without_docker TABLES POLICY
   sed -E "/DOCKER|docker0|br-[0-9a-f]{12}/d; s/^:FORWARD DROP/:FORWARD ${2:-ACCEPT}/" <<<"$1"
@@ -26,6 +16,12 @@ if pid=$(own_dockerd); then
   end "$pid"
 elif [ ! -e "$SAVED_HOST" ]; then
   say "no dockerd of ours runs"
+  exit 0
+fi
+
+if docker info >/dev/null 2>&1; then
+  say "another Docker Engine answers meanwhile: leaving the host's network to it"
+  rm -rf "$DOCKER_RUN" "$SAVED_HOST" "$SAVED_HOST.sysctl"
   exit 0
 fi
 
