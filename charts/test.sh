@@ -25,8 +25,12 @@ fail() {
 command -v "$helm" >/dev/null || { echo "no helm found: put it on the PATH, or name it in HELM" >&2; exit 1; }
 
 # A fixed version: helm built from source believes in an old Kubernetes, and the files must not depend on it.
+render_chart() {
+    "$helm" template anomaly-operator "$@" --namespace anomaly-system --kube-version 1.36.0
+}
+
 render() {
-    "$helm" template anomaly-operator "$chart" --namespace anomaly-system --kube-version 1.36.0 "$@"
+    render_chart "$chart" "$@"
 }
 
 # Everything but the CRD, which crds/ holds already, and the empty lines that differ between versions of helm.
@@ -57,7 +61,7 @@ data:
     {{- include "notes" . | nindent 4 }}
 EOF
 notes() {
-    (chart=$work/chart && render --values "$1" --show-only templates/notes.yaml) | sed '1,/notes: |/d; s/^    //'
+    render_chart "$work/chart" --values "$1" --show-only templates/notes.yaml | sed '1,/notes: |/d; s/^    //'
 }
 
 for values in "$chart"/ci/*-values.yaml; do

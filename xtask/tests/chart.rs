@@ -1,6 +1,8 @@
 //! What the rendered chart promises, on the committed renderings in charts/tests/golden/ (kept fresh by charts/test.sh),
 //! so that these tests need no helm.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
