@@ -65,3 +65,39 @@ pub mod reasons {
     /// The threshold was found on a sample of the training rows.
     pub const THRESHOLD_SAMPLED: &str = "ThresholdSampled";
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_json_that_others_read_keeps_its_names() {
+        let text = json!({
+            "formatVersion": 1,
+            "revision": "machine-r-0a1b2c3d-1",
+            "key": "0a1b2c3d",
+            "detector": { "isolationForest":
+                { "trees": 100, "sampleSize": 256, "maxFeatures": 1.0, "bootstrap": false, "seed": 16 } },
+            "features": ["mean", "sd"],
+            "rows": 1891,
+            "threshold": -0.61,
+            "thresholdConfig": { "contamination": 0.01 },
+            "flaggedTrainingShare": 0.0101,
+            "dataDigest": "sha256:00",
+            "modelDigest": "sha256:01",
+            "modelBytes": 31000,
+            "warnings": [{ "reason": "NoSplits", "message": "2 of 100 trees cannot split anything" }],
+        });
+        let description: Description = serde_json::from_value(text.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&description).unwrap(), text);
+    }
+
+    #[test]
+    fn a_member_that_a_later_release_adds_is_ignored() {
+        let warning: Warning =
+            serde_json::from_value(json!({ "reason": "TiedScores", "message": "…", "since": 7 })).unwrap();
+        assert_eq!(warning.reason, reasons::TIED_SCORES);
+    }
+}

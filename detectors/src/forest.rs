@@ -20,6 +20,7 @@ use crate::config::IsolationForestParameters;
 use crate::description::Warning;
 use crate::detector::{Detector, FitError};
 use crate::matrix::{CheckedMatrix, in_range};
+use crate::threshold::Line;
 
 pub use path_length::average_path_length;
 pub use tree::{ForestError, MAX_COLUMNS, MAX_DEPTH, TreeNode, round_down_to_f32};
@@ -66,6 +67,12 @@ impl IsolationForest {
     /// The trees as they could be given to [`IsolationForest::from_trees`]; nodes in preorder.
     pub fn to_trees(&self) -> Vec<Vec<TreeNode>> {
         (0..self.trees.len()).map(|tree| self.trees.unpack(tree)).collect()
+    }
+
+    /// The smallest sum of path lengths that is ordinary under a threshold on the score: a row is anomalous iff its sum
+    /// is below. Exactly where scikit-learn's `score_samples − offset < 0` changes; +∞ if every row is anomalous.
+    pub fn cut(&self, threshold: f64) -> f64 {
+        Line::at(threshold, |sum| self.score(sum)).cut
     }
 
     /// What is subtracted from each column before values become f32.

@@ -6,6 +6,24 @@
 //!
 //! The way from rows to verdicts: [`CheckedMatrix`] → [`Model::train`] → [`Model::encode`] → [`Model::decode`] →
 //! [`Model::score_row`].
+//!
+//! ```
+//! # #[cfg(feature = "engine")] {
+//! use detectors::{CheckedMatrix, DetectorConfig, Model, ThresholdConfig};
+//!
+//! let near = |center: f64, step: i32| center + 20.0 * (f64::from(step % 199) / 199.0 - 0.5).powi(3);
+//! let readings = (0..400).flat_map(|hour| [near(70.0, 37 * hour), near(4.0, 61 * hour)]).collect();
+//! let rows = CheckedMatrix::from_vec(readings, 2)?;
+//! let features = ["mean".to_owned(), "sd".to_owned()];
+//! let detector = DetectorConfig { isolation_forest: Some(Default::default()) };
+//! let model = Model::train(&features, &detector, &ThresholdConfig::default(), &rows)?;
+//!
+//! let scored = model.score_row(&[120.0, 25.0])?;
+//! assert!(!scored.is_inlier && scored.severity > 1.0);
+//! assert_eq!(Model::decode(&model.encode())?.score_row(&[120.0, 25.0])?, scored);
+//! # }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 pub mod config;
 pub mod description;

@@ -112,6 +112,18 @@ mod tests {
     }
 
     #[test]
+    fn the_threshold_of_a_contamination_is_scikit_learns() {
+        use std::io::Read;
+        let file = include_bytes!("../tests/data/sklearn/contamination-training-rows.json.gz");
+        let mut json = String::new();
+        flate2::read::GzDecoder::new(&file[..]).read_to_string(&mut json).unwrap();
+        let case: serde_json::Value = serde_json::from_str(&json).unwrap();
+        let mut scores: Vec<f64> = serde_json::from_value(case["score_samples"].clone()).unwrap();
+        scores.sort_by(f64::total_cmp);
+        assert_eq!(Some(percentile(&scores, 10.0)), case["model"]["offset"].as_f64());
+    }
+
+    #[test]
     fn neighbouring_floats_have_neighbouring_ordinals() {
         for float in [0.0, 1.0, -1.0, f64::MIN_POSITIVE, -f64::from_bits(1), f64::MAX, 1e-300] {
             assert_eq!(ordinal(float.next_up()) - ordinal(float), 1, "{float}");
