@@ -114,6 +114,8 @@ pub mod reason {
     pub const NAME_CONFLICT: &str = "NameConflict";
     /// The API server refused a write; the message says which.
     pub const APPLY_FAILED: &str = "ApplyFailed";
+    /// The operator cannot list or watch a resource; the message says which.
+    pub const WATCH_FAILING: &str = "WatchFailing";
     /// The named IngressClass does not exist.
     pub const INGRESS_CLASS_NOT_FOUND: &str = "IngressClassNotFound";
     /// No class was named and the cluster has no default.
