@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
 
+/// Pattern of an object's name: a DNS subdomain.
+#[cfg(feature = "kube")]
+const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+
 /// The desired state of an AnomalyModel: what to train on, with which detector, and how to serve it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -198,13 +202,16 @@ pub struct Ingress {
     #[serde(default = "default_path")]
     #[cfg_attr(
         feature = "kube",
-        schemars(length(min = 1, max = 253), regex(pattern = "^/([-._~a-zA-Z0-9]+(/[-._~a-zA-Z0-9]+)*)?$"))
+        schemars(
+            length(min = 1, max = 253),
+            regex(pattern = "^/([-_~a-zA-Z0-9][-._~a-zA-Z0-9]*(/[-_~a-zA-Z0-9][-._~a-zA-Z0-9]*)*)?$")
+        )
     )]
     pub path: String,
 
     /// IngressClass. Omitted: the cluster's default class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME)))]
     pub class_name: Option<String>,
 
     /// Further annotations of the Ingress. Those of the auth and snippet families are refused.
@@ -234,7 +241,7 @@ pub struct Text(#[cfg_attr(feature = "kube", schemars(length(max = 4_096)))] pub
 #[serde(rename_all = "camelCase")]
 pub struct IngressTls {
     /// Secret of type `kubernetes.io/tls`. It need not exist yet: cert-manager makes it because the Ingress exists.
-    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME)))]
     pub secret_name: String,
 }
 
@@ -244,7 +251,7 @@ pub struct IngressTls {
 #[serde(rename_all = "camelCase")]
 pub struct BasicAuth {
     /// Secret with the single key `auth`: htpasswd lines (bcrypt, apr1 or {SHA}).
-    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253)))]
+    #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 253), regex(pattern = DNS_NAME)))]
     pub secret_name: String,
 }
 

@@ -14,7 +14,7 @@ async fn a_bad_spec_is_refused_by_the_api_server_with_a_message() -> Result<()> 
         ("trees: 50", "trees: 1001", "trees"),
         ("trees: 50", "trees: many", "trees"),
         ("sampleSize: 64", "sampleSize: 1", "sampleSize"),
-        ("trees: 50, sampleSize: 64", "trees: 1000, sampleSize: 65536", "2,000,000"),
+        ("trees: 50, sampleSize: 64", "trees: 1000, sampleSize: 65536", "2000000"),
         ("seed: 7", "seed: -1", "seed"),
         ("seed: 7", "maxFeatures: 0", "maxFeatures"),
         ("[{name: x}, {name: y}]", "[]", "features"),
