@@ -1,0 +1,53 @@
+//! The route tables of the two ports. `http` is for the cluster: all routes, no passwords. `public` is what an
+//! ingress points at: the scoring routes only, behind basic authentication.
+//!
+//! There is no route that writes anything.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use crate::auth::Gate;
+use crate::base_path::BasePath;
+use crate::edge::{self, Edge};
+use crate::metrics::{self, PortName};
+use crate::problem::Problem;
+use crate::route::{HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, READYZ};
+use crate::state::App;
+use crate::{health, information, prediction};
+
+/// The port `http`.
+pub(crate) fn http(app: &Arc<App>) -> Router {
+    let routes = Router::new()
+        .route(PREDICTION, post(prediction::predict))
+        .route(MODEL_INFORMATION, get(information::show))
+        .route(HEALTHZ, get(health::live))
+        .route(READYZ, get(health::ready))
+        .route(METRICS, get(metrics::handler::show));
+    finish(app, routes, PortName::Http, BasePath::default(), None)
+}
+
+/// The port `public`. Whatever the path, nothing is answered before the gate has let the request in.
+pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router {
+    let routes = Router::new()
+        .route(&base.join(PREDICTION), post(prediction::predict))
+        .route(&base.join(MODEL_INFORMATION), get(information::show));
+    finish(app, routes, PortName::Public, base, Some(gate))
+}
+
+fn finish(
+    app: &Arc<App>,
+    routes: Router<Arc<App>>,
+    port: PortName,
+    base: BasePath,
+    gate: Option<Arc<Gate>>,
+) -> Router {
+    let edge = Arc::new(Edge { app: Arc::clone(app), port, base, gate });
+    routes
+        .method_not_allowed_fallback(async || Problem::method_not_allowed())
+        .fallback(async || Problem::not_found())
+        .with_state(Arc::clone(app))
+        .layer(from_fn_with_state(edge, edge::serve))
+}

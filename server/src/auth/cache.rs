@@ -1,0 +1,140 @@
+//! The headers that were right lately, and one check for all who ask about the same header at once.
+//!
+//! Kept are keyed digests, never a password, and only of headers that were right: wrong ones differ every time.
+//! A cache belongs to one content of the password file and goes with it.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use sha2::{Digest as _, Sha256};
+use tokio::sync::OnceCell;
+
+/// What a header is known by.
+pub(super) type Digest = [u8; 32];
+
+/// A header that is not used for so long is checked again.
+const KEPT: Duration = Duration::from_secs(60);
+
+/// More headers than this are not remembered at once.
+const CAPACITY: usize = 1_024;
+
+/// Digests are of no use outside this process.
+static KEY: LazyLock<[u64; 2]> =
+    LazyLock::new(|| [RandomState::new().hash_one(0), RandomState::new().hash_one(1)]);
+
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    verified: Mutex<HashMap<Digest, Instant>>,
+    checking: Mutex<HashMap<Digest, Arc<OnceCell<bool>>>>,
+}
+
+impl Cache {
+    pub(super) fn digest(&self, header: &[u8]) -> Digest {
+        let mut hash = Sha256::new();
+        KEY.iter().for_each(|part| hash.update(part.to_ne_bytes()));
+        hash.update(header);
+        hash.finalize().into()
+    }
+
+    /// Whether the header was right lately; being asked keeps it.
+    pub(super) fn contains(&self, digest: &Digest) -> bool {
+        let now = Instant::now();
+        match lock(&self.verified).get_mut(digest) {
+            Some(used) if now.duration_since(*used) < KEPT => {
+                *used = now;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Remembers a header that is right; a full cache forgets the one unused for longest.
+    pub(super) fn insert(&self, digest: Digest) {
+        let mut verified = lock(&self.verified);
+        if verified.len() >= CAPACITY
+            && let Some(oldest) = verified.iter().min_by_key(|(_, used)| **used).map(|(digest, _)| *digest)
+        {
+            verified.remove(&oldest);
+        }
+        verified.insert(digest, Instant::now());
+    }
+
+    /// Checks a header once for all who wait for it at the same time.
+    pub(super) async fn once<F, E>(&self, digest: Digest, check: impl FnOnce() -> F) -> Result<bool, E>
+    where
+        F: Future<Output = Result<bool, E>>,
+    {
+        let cell = Arc::clone(lock(&self.checking).entry(digest).or_default());
+        let waiting = Waiting { cache: self, digest, cell };
+        waiting.cell.get_or_try_init(check).await.copied()
+    }
+}
+
+/// One who waits for a check; the last to leave removes it, also when its client has gone.
+struct Waiting<'a> {
+    cache: &'a Cache,
+    digest: Digest,
+    cell: Arc<OnceCell<bool>>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut checking = lock(&self.cache.checking);
+        // The map's own reference and this one.
+        if Arc::strong_count(&self.cell) <= 2 {
+            checking.remove(&self.digest);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn a_full_cache_forgets_the_header_unused_for_longest() {
+        let cache = Cache::default();
+        let digests: Vec<Digest> = (0..=CAPACITY).map(|n| cache.digest(&n.to_be_bytes())).collect();
+        digests[..CAPACITY].iter().for_each(|digest| cache.insert(*digest));
+        assert!(cache.contains(&digests[0]));
+        cache.insert(digests[CAPACITY]);
+        assert!(cache.contains(&digests[0]) && cache.contains(&digests[CAPACITY]));
+        assert!(!cache.contains(&digests[1]));
+        assert_eq!(lock(&cache.verified).len(), CAPACITY);
+    }
+
+    #[tokio::test]
+    async fn the_same_header_asked_for_many_times_at_once_is_checked_once() {
+        let cache = Cache::default();
+        let checks = AtomicUsize::new(0);
+        let digest = cache.digest(b"header");
+        let ask = || {
+            cache.once(digest, || async {
+                checks.fetch_add(1, Ordering::Relaxed);
+                tokio::task::yield_now().await;
+                Ok::<_, ()>(true)
+            })
+        };
+        let answers = futures::future::join_all((0..50).map(|_| ask())).await;
+        assert!(answers.iter().all(|answer| *answer == Ok(true)));
+        assert_eq!(checks.load(Ordering::Relaxed), 1);
+        assert!(lock(&cache.checking).is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_leaves_nothing_behind() {
+        let cache = Cache::default();
+        let digest = cache.digest(b"header");
+        let never = cache.once(digest, std::future::pending::<Result<bool, ()>>);
+        assert!(futures::FutureExt::now_or_never(never).is_none());
+        assert!(lock(&cache.checking).is_empty());
+    }
+}

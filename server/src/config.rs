@@ -1,0 +1,109 @@
+//! What a server needs to run. Plain values with the defaults of a pod; the binary's flags and the command line of
+//! people both end here.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::base_path::BasePath;
+use crate::model::Source;
+
+/// Everything that one server is told.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The model's name: realm of the password prompt, `/model_information`, `anomaly_model_info`.
+    pub model_name: String,
+    /// Its namespace; may be empty.
+    pub model_namespace: String,
+    /// Where the model comes from.
+    pub model: Source,
+    /// The in-cluster port, `http`: all routes, no passwords.
+    pub http_address: SocketAddr,
+    /// The port behind an ingress; none = not opened.
+    pub public: Option<Public>,
+    /// Sizes and times.
+    pub limits: Limits,
+    /// How it ends.
+    pub drain: Drain,
+}
+
+impl Config {
+    /// The `http` port alone, with default limits.
+    pub fn new(model_name: impl Into<String>, model: Source, http_address: SocketAddr) -> Self {
+        Self {
+            model_name: model_name.into(),
+            model_namespace: String::new(),
+            model,
+            http_address,
+            public: None,
+            limits: Limits::default(),
+            drain: Drain::default(),
+        }
+    }
+}
+
+/// The port `public`: scoring routes only, behind basic authentication.
+#[derive(Clone, Debug)]
+pub struct Public {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// The htpasswd file; without a usable one nobody is let in.
+    pub htpasswd_file: PathBuf,
+    /// The path under which an ingress forwards requests, unchanged.
+    pub base_path: BasePath,
+    /// How often the file is read again.
+    pub htpasswd_poll: Duration,
+}
+
+impl Public {
+    /// With the default path and poll interval.
+    pub fn new(address: SocketAddr, htpasswd_file: impl Into<PathBuf>) -> Self {
+        let htpasswd_file = htpasswd_file.into();
+        Self { address, htpasswd_file, base_path: BasePath::default(), htpasswd_poll: Duration::from_secs(2) }
+    }
+}
+
+/// Sizes and times that bound what one client can take.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// The largest body, in bytes.
+    pub max_body_bytes: usize,
+    /// Open connections a port; beyond it 503.
+    pub max_connections: usize,
+    /// From a request's head to its answer.
+    pub request_timeout: Duration,
+    /// From a request's first byte to the end of its head.
+    pub header_timeout: Duration,
+    /// How long a connection may be silent between requests: longer than proxies keep theirs (90 s).
+    pub idle_timeout: Duration,
+    /// How long a closing connection is read on, so that the client sees the answer instead of a reset.
+    pub linger: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_body_bytes: 1 << 20,
+            max_connections: 1_024,
+            request_timeout: Duration::from_secs(10),
+            header_timeout: Duration::from_secs(5),
+            idle_timeout: Duration::from_secs(120),
+            linger: Duration::from_secs(5),
+        }
+    }
+}
+
+/// The end of the process.
+#[derive(Clone, Debug)]
+pub struct Drain {
+    /// How long connections are still accepted and answered with `Connection: close` after SIGTERM.
+    pub lame_duck: Duration,
+    /// How long what is in flight then may take.
+    pub finish: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Self { lame_duck: Duration::from_secs(10), finish: Duration::from_secs(12) }
+    }
+}

@@ -1,0 +1,80 @@
+//! What happens to every request before and after its handler: request id, authentication, time-out, panics,
+//! metrics, log.
+//!
+//! Logged are 500s and what took longer than a second, one line each, with the route's name: never the query, never
+//! `Authorization`, never a body. Refusals (4xx, 503) are counted, because anybody could fill the log with them.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
+use http::{HeaderValue, Method, StatusCode};
+use tracing::{debug, warn};
+
+use crate::auth::Gate;
+use crate::base_path::BasePath;
+use crate::metrics::PortName;
+use crate::problem::Problem;
+use crate::request_id;
+use crate::route::Route;
+use crate::state::App;
+
+const SLOW: Duration = Duration::from_secs(1);
+
+/// What one port's requests have in common.
+#[derive(Debug)]
+pub(crate) struct Edge {
+    pub(crate) app: Arc<App>,
+    pub(crate) port: PortName,
+    pub(crate) base: BasePath,
+    /// None on a port that needs no password.
+    pub(crate) gate: Option<Arc<Gate>>,
+}
+
+/// The middleware around all routes and fallbacks of a port.
+pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let started = Instant::now();
+    let id = request_id::of(request.headers());
+    let route = Route::of(request.uri().path(), &edge.base);
+    let method = request.method().clone();
+    let mut response = edge.answer(request, next).await;
+    let took = started.elapsed();
+    edge.app.metrics.port(edge.port).count(route, response.status().as_u16(), took);
+    edge.log(&method, route, response.status(), took, &id);
+    response.headers_mut().insert(request_id::HEADER, id);
+    response
+}
+
+impl Edge {
+    async fn answer(&self, request: Request, next: Next) -> Response {
+        if let Some(gate) = &self.gate
+            && let Err(problem) = gate.admit(request.headers()).await
+        {
+            return problem.into_response();
+        }
+        let limit = self.app.limits.request_timeout;
+        let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
+        match tokio::time::timeout(limit, handled).await {
+            Ok(Ok(response)) => response,
+            // The panic hook has logged where it happened.
+            Ok(Err(_panic)) => Problem::internal().into_response(),
+            // Handlers only ever wait for the client's body.
+            Err(_elapsed) => Problem::timed_out(limit.as_secs_f64()).into_response(),
+        }
+    }
+
+    fn log(&self, method: &Method, route: Route, status: StatusCode, took: Duration, id: &HeaderValue) {
+        let (port, route, status) = (self.port.label(), route.label(), status.as_u16());
+        let duration_ms = took.as_millis();
+        let request_id = id.to_str().unwrap_or_default();
+        if status == 500 || took >= SLOW {
+            warn!(%method, route, port, status, duration_ms, request_id, "a request failed or was slow");
+        } else {
+            debug!(%method, route, port, status, duration_ms, request_id, "a request was answered");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! The command line. Every flag has an environment variable; no flag takes a secret.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::thread::available_parallelism;
+use std::time::Duration;
+
+use clap::Parser;
+use server::{BasePath, Config, Drain, Limits, Public, Source};
+
+use crate::logs::LogFormat;
+
+/// More threads than this gain nothing for single rows.
+const MAX_WORKER_THREADS: usize = 4;
+
+/// Serves one anomaly model over HTTP.
+#[derive(Debug, Parser)]
+#[command(name = "anomaly-server", version)]
+pub(crate) struct Flags {
+    /// Directory with model.afm and description.json; tried again until it can be loaded.
+    #[arg(long, env, default_value = "/model")]
+    model_dir: PathBuf,
+    /// Name of the model: password prompt, /model_information, metrics.
+    #[arg(long, env, default_value = "model")]
+    model_name: String,
+    /// Namespace of the model.
+    #[arg(long, env, default_value = "")]
+    model_namespace: String,
+    /// In-cluster port: all routes, no passwords.
+    #[arg(long, env, default_value = "[::]:8000")]
+    http_address: SocketAddr,
+    /// Port for an ingress: scoring routes behind basic authentication. Only opened with --htpasswd-file.
+    #[arg(long, env, default_value = "[::]:8080")]
+    public_address: SocketAddr,
+    /// htpasswd file (bcrypt, {SHA} or $apr1$ lines), read again when it changes.
+    #[arg(long, env)]
+    htpasswd_file: Option<PathBuf>,
+    /// Path under which the public port serves.
+    #[arg(long, env, default_value = "/")]
+    public_base_path: BasePath,
+    /// Threads that serve [default: min(4, CPUs of the cgroup or the node)].
+    #[arg(long, env, value_parser = parse_threads)]
+    worker_threads: Option<usize>,
+    /// Largest request body, in bytes.
+    #[arg(long, env, default_value_t = Limits::default().max_body_bytes)]
+    max_body_bytes: usize,
+    /// Open connections a port; beyond it 503.
+    #[arg(long, env, default_value_t = Limits::default().max_connections as u32)]
+    max_connections: u32,
+    /// Time for a whole request.
+    #[arg(long, env, default_value = "10s", value_parser = parse_duration)]
+    request_timeout: Duration,
+    /// Time for a request's head, from its first byte.
+    #[arg(long, env, default_value = "5s", value_parser = parse_duration)]
+    header_timeout: Duration,
+    /// Time that a connection may be idle.
+    #[arg(long, env, default_value = "120s", value_parser = parse_duration)]
+    idle_timeout: Duration,
+    /// After SIGTERM: how long to go on accepting, with `Connection: close`.
+    #[arg(long, env, default_value = "10s", value_parser = parse_duration)]
+    lame_duck: Duration,
+    /// json or text.
+    #[arg(long, env, value_enum, default_value = "json")]
+    pub(crate) log_format: LogFormat,
+}
+
+impl Flags {
+    pub(crate) fn into_config(self) -> Config {
+        let public = self.htpasswd_file.map(|file| Public {
+            base_path: self.public_base_path,
+            ..Public::new(self.public_address, file)
+        });
+        let limits = Limits {
+            max_body_bytes: self.max_body_bytes,
+            max_connections: self.max_connections as usize,
+            request_timeout: self.request_timeout,
+            header_timeout: self.header_timeout,
+            idle_timeout: self.idle_timeout,
+            ..Limits::default()
+        };
+        Config {
+            model_namespace: self.model_namespace,
+            public,
+            limits,
+            drain: Drain { lame_duck: self.lame_duck, ..Drain::default() },
+            ..Config::new(self.model_name, Source::Directory(self.model_dir), self.http_address)
+        }
+    }
+
+    /// The standard library's count heeds affinity and the CPU quota of cgroups v1 and v2.
+    pub(crate) fn worker_threads(&self) -> usize {
+        let cpus = available_parallelism().map_or(1, usize::from);
+        self.worker_threads.unwrap_or(cpus.min(MAX_WORKER_THREADS))
+    }
+}
+
+fn parse_threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1_024) => Ok(threads),
+        _ => Err("expected a number from 1 to 1024".to_owned()),
+    }
+}
+
+/// `500ms`, `10s`, `2m` or `0s`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.find(|character: char| !character.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let milliseconds: Option<u64> = match unit {
+        "ms" => Some(1),
+        "s" => Some(1_000),
+        "m" => Some(60_000),
+        _ => None,
+    };
+    let total =
+        number.parse::<u64>().ok().zip(milliseconds).and_then(|(number, unit)| number.checked_mul(unit));
+    // A day: whatever is longer is a slip, and timers have their limits too.
+    total
+        .filter(|total| *total <= 86_400_000)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "expected a number with a unit, such as 500ms, 10s or 2m".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent_and_their_defaults_parse() {
+        Flags::command().debug_assert();
+        let config = Flags::try_parse_from(["anomaly-server"]).unwrap().into_config();
+        assert!(config.public.is_none());
+        assert_eq!(config.drain.lame_duck, Drain::default().lame_duck);
+        assert_eq!(config.limits.idle_timeout, Limits::default().idle_timeout);
+        assert_eq!(config.limits.request_timeout, Limits::default().request_timeout);
+        assert_eq!(config.limits.header_timeout, Limits::default().header_timeout);
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("2m"), Ok(Duration::from_secs(120)));
+        for text in ["", "10", "s", "-1s", "1h", "99999999999999999999s", "1 s"] {
+            assert!(parse_duration(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_password_file_opens_the_public_port() {
+        let flags = ["anomaly-server", "--htpasswd-file", "/auth/auth", "--public-base-path", "/a/"];
+        let config = Flags::try_parse_from(flags).unwrap().into_config();
+        let public = config.public.unwrap();
+        assert_eq!(public.address.port(), 8080);
+        assert_eq!(public.base_path, "/a".parse().unwrap());
+    }
+}

@@ -1,0 +1,40 @@
+//! The scoring server: one model, two ports, nothing that writes.
+//!
+//! [`run`] is all that a binary needs; [`Server`] is for those who want to know the ports before they are served, or
+//! to stop it themselves. Both work in-process, with a model in memory and without passwords.
+//!
+//! This crate knows nothing of Kubernetes but what it is told: a directory, a password file, a signal.
+
+mod app;
+mod auth;
+mod base_path;
+mod body;
+mod config;
+mod edge;
+mod health;
+mod information;
+mod listen;
+mod metrics;
+mod model;
+mod prediction;
+mod problem;
+mod request_id;
+mod route;
+mod server;
+mod signals;
+mod state;
+#[cfg(test)]
+mod tests;
+mod vector;
+
+pub use self::base_path::{BasePath, BasePathError};
+pub use self::config::{Config, Drain, Limits, Public};
+pub use self::model::{DESCRIPTION_FILE, LoadError, MODEL_FILE, Source};
+pub use self::server::{Server, StartError, Stop};
+
+/// Binds and serves until SIGTERM or SIGINT.
+pub async fn run(config: Config) -> Result<(), StartError> {
+    let stop = signals::listen().map_err(StartError::Signals)?;
+    Server::bind(config).await?.run(stop).await;
+    Ok(())
+}

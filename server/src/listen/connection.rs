@@ -1,0 +1,201 @@
+//! One HTTP/1 connection from its first byte to its close.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes};
+use axum::response::{IntoResponse, Response};
+use futures::future::BoxFuture;
+use http::Request;
+use http::header::{CONNECTION, HeaderValue};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::server::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tower::ServiceExt as _;
+
+use super::activity::{Activity, Doing, Timeouts, Watchdog};
+use super::phase::Phases;
+use super::socket::Socket;
+use super::{Place, Port};
+use crate::problem::Problem;
+use crate::route::Route;
+
+/// The largest head of a request, and with it what a connection can make us hold outside of bodies.
+const MAX_HEAD_BYTES: usize = 32 << 10;
+
+/// One connection.
+pub(super) struct Connection {
+    stream: TcpStream,
+    service: Service,
+}
+
+impl Connection {
+    pub(super) fn new(stream: TcpStream, service: Service) -> Self {
+        Self { stream, service }
+    }
+
+    /// Serves until either side ends it, a time-out fires, or the server closes.
+    pub(super) async fn run(self, phases: Phases) {
+        let limits = &self.service.port.app.limits;
+        let timeouts = match self.service.place {
+            Place::Regular => Timeouts::regular(limits),
+            Place::Reserve => Timeouts::reserve(limits),
+        };
+        let activity = Arc::clone(&self.service.activity);
+        let mut watchdog = Watchdog::new(Arc::clone(&activity), timeouts);
+        let socket = Socket::new(self.stream, Arc::clone(&activity), limits.linger);
+        let connection = builder().serve_connection(TokioIo::new(socket), self.service);
+        let mut connection = pin!(connection);
+        let mut closing = pin!(phases.closing());
+        let mut told = false;
+        loop {
+            tokio::select! {
+                // The connection comes first: what has arrived is read before anything is closed.
+                biased;
+                // Errors are the client's: it broke off, or did not speak HTTP and has been told so.
+                _ = connection.as_mut() => return,
+                () = poll_fn(|context| watchdog.poll(context)) => return,
+                () = &mut closing, if !told => {
+                    told = true;
+                    // A request whose head is on its way is still answered, with `Connection: close`.
+                    if activity.doing() != Doing::Head {
+                        connection.as_mut().graceful_shutdown();
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn builder() -> http1::Builder {
+    let mut builder = http1::Builder::new();
+    // hyper's header time-out also runs while a connection is idle; the watchdog tells the two apart.
+    builder.header_read_timeout(None);
+    builder.max_header_size(MAX_HEAD_BYTES).max_buf_size(2 * MAX_HEAD_BYTES);
+    builder
+}
+
+/// What hyper calls with each request: the port's router, told what the connection is doing.
+#[derive(Clone)]
+pub(super) struct Service {
+    port: Arc<Port>,
+    place: Place,
+    phases: Phases,
+    activity: Arc<Activity>,
+}
+
+impl Service {
+    pub(super) fn new(port: Arc<Port>, place: Place, phases: Phases) -> Self {
+        Self { port, place, phases, activity: Arc::default() }
+    }
+
+    pub(super) fn port(&self) -> &Port {
+        &self.port
+    }
+
+    async fn answer(self, request: Request<Incoming>) -> Response {
+        let refused =
+            self.place == Place::Reserve && !Route::of(request.uri().path(), &self.port.base).is_probe();
+        let mut response = if refused {
+            Problem::overloaded().into_response()
+        } else {
+            let request = request.map(|body| Body::new(Tracked::new(body, &self.activity)));
+            let answered = self.port.router.clone().oneshot(request).await;
+            answered.unwrap_or_else(|never| match never {})
+        };
+        // A body that was not wanted (wrong password, wrong type) is not read, so no other request can follow it.
+        if self.place == Place::Reserve || self.phases.ends_connections() || self.activity.has_unread_body() {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Response<Reported>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.activity.busy();
+        let service = self.clone();
+        let activity = Arc::clone(&self.activity);
+        Box::pin(async move {
+            let response = service.answer(request).await;
+            Ok(response.map(|body| Reported { body, activity }))
+        })
+    }
+}
+
+/// A request's body, which notes whether it has been read to its end.
+struct Tracked {
+    body: Incoming,
+    activity: Arc<Activity>,
+}
+
+impl Tracked {
+    fn new(body: Incoming, activity: &Arc<Activity>) -> Self {
+        activity.set_unread_body(!body.is_end_stream());
+        Self { body, activity: Arc::clone(activity) }
+    }
+}
+
+impl hyper::body::Body for Tracked {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.activity.set_unread_body(false);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A response's body; hyper drops it when it has taken the last of it.
+pub(super) struct Reported {
+    body: Body,
+    activity: Arc<Activity>,
+}
+
+impl Drop for Reported {
+    fn drop(&mut self) {
+        self.activity.answered();
+    }
+}
+
+impl hyper::body::Body for Reported {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

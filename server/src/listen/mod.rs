@@ -1,0 +1,161 @@
+//! Accepting connections on one port, and ending with none lost.
+//!
+//! `axum::serve` has no time-outs, no connection limit and a shutdown that cuts idle connections at once, which
+//! proxies turn into lost requests; so the accept loop is our own, on hyper's HTTP/1 connection.
+//!
+//! The limit on connections is never a reason to be restarted: beyond it a reserve still answers probes, and tells
+//! all others 503. Beyond the reserve the 503 is written unread.
+
+mod activity;
+mod connection;
+mod phase;
+mod socket;
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use futures::FutureExt as _;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{info, warn};
+
+use self::connection::{Connection, Service};
+use crate::base_path::BasePath;
+use crate::metrics::PortName;
+use crate::state::App;
+
+pub(crate) use self::phase::{Phase, Phases};
+
+/// Connections beyond the limit that are still read, for probes and a proper 503.
+pub(crate) const RESERVE: usize = 64;
+
+/// How long to wait when the process or the system is out of file descriptors.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+
+/// What is written to connections beyond the reserve.
+const REFUSAL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
+
+/// One port: its routes, its limits, its connections.
+#[derive(Debug)]
+pub(crate) struct Port {
+    name: PortName,
+    base: BasePath,
+    router: Router,
+    app: Arc<App>,
+    connections: Arc<Semaphore>,
+    reserve: Arc<Semaphore>,
+}
+
+/// Which of the two semaphores a connection's place is from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Regular,
+    /// Probes are answered, all else is told to come back.
+    Reserve,
+}
+
+impl Port {
+    pub(crate) fn new(name: PortName, base: BasePath, router: Router, app: Arc<App>) -> Arc<Self> {
+        let connections = Arc::new(Semaphore::new(app.limits.max_connections));
+        Arc::new(Self { name, base, router, app, connections, reserve: Arc::new(Semaphore::new(RESERVE)) })
+    }
+
+    /// Accepts until the phase says otherwise, then returns when the last connection has ended.
+    pub(crate) async fn serve(self: Arc<Self>, listener: TcpListener, phases: Phases) {
+        let mut closing = pin!(phases.closing());
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut closing => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.admit(stream, &phases),
+                    Err(error) => self.failed(&error).await,
+                },
+            }
+        }
+        // Whoever is connected already, as far as the client knows, is answered.
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+            self.admit(stream, &phases);
+        }
+        drop(listener);
+        self.all_ended().await;
+    }
+
+    fn admit(self: &Arc<Self>, stream: TcpStream, phases: &Phases) {
+        if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
+            return self.spawn(stream, phases, Place::Regular, permit);
+        }
+        self.app.metrics.port(self.name).connections_refused.inc();
+        match Arc::clone(&self.reserve).try_acquire_owned() {
+            Ok(permit) => self.spawn(stream, phases, Place::Reserve, permit),
+            Err(_) => drop(tokio::spawn(refuse(stream))),
+        }
+    }
+
+    fn spawn(
+        self: &Arc<Self>,
+        stream: TcpStream,
+        phases: &Phases,
+        place: Place,
+        permit: OwnedSemaphorePermit,
+    ) {
+        // Without it a response in two packets waits for the client's delayed acknowledgement.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let service = Service::new(Arc::clone(self), place, phases.clone());
+        let phases = phases.clone();
+        tokio::spawn(async move {
+            let open = &service.port().app.metrics.port(service.port().name).connections;
+            open.inc();
+            Connection::new(stream, service.clone()).run(phases).await;
+            open.dec();
+            drop(permit);
+        });
+    }
+
+    async fn failed(&self, error: &io::Error) {
+        // The client went away while it waited to be accepted.
+        if matches!(error.kind(), io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset) {
+            return;
+        }
+        warn!(%error, port = self.name.label(), "a connection cannot be accepted");
+        tokio::time::sleep(ACCEPT_BACKOFF).await;
+    }
+
+    async fn all_ended(&self) {
+        let all = u32::try_from(self.app.limits.max_connections).unwrap_or(u32::MAX);
+        // Neither semaphore is ever closed.
+        let _ = self.connections.acquire_many(all).await;
+        let _ = self.reserve.acquire_many(RESERVE as u32).await;
+    }
+}
+
+/// Says no without having read anything.
+async fn refuse(mut stream: TcpStream) {
+    // The client may have gone; there is nobody to tell.
+    let _ = stream.write_all(REFUSAL).await;
+    let _ = stream.shutdown().await;
+}
+
+/// Listens; `[::]` takes IPv4 too, and where the node has no IPv6 it becomes `0.0.0.0`.
+pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match TcpListener::bind(address).await {
+        Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_without_ipv6(&error) => {
+            info!(%error, "there is no IPv6 here; listening on IPv4 alone");
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+        }
+        bound => bound,
+    }
+}
+
+fn is_without_ipv6(error: &io::Error) -> bool {
+    const EAFNOSUPPORT: i32 = 97;
+    error.raw_os_error() == Some(EAFNOSUPPORT) || error.kind() == io::ErrorKind::AddrNotAvailable
+}

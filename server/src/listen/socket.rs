@@ -1,0 +1,108 @@
+//! A TCP stream that reports its activity and closes so that the client gets to read the last answer.
+//!
+//! Closing a socket with unread bytes makes the kernel send a reset, which takes the answer (a 413, say) from a
+//! client that is still sending. So the write side is shut down first and what still comes is thrown away: for a
+//! bounded time and a bounded amount.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::time::Sleep;
+
+use super::activity::Activity;
+
+/// What is thrown away at most.
+const MAX_DISCARDED: usize = 64 << 20;
+
+const CHUNK: usize = 16 << 10;
+
+pub(super) struct Socket {
+    stream: TcpStream,
+    activity: Arc<Activity>,
+    linger: Duration,
+    lingering: Option<Lingering>,
+}
+
+/// The write side is shut down.
+struct Lingering {
+    until: Pin<Box<Sleep>>,
+    discarded: usize,
+}
+
+impl Socket {
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
+        Self { stream, activity, linger, lingering: None }
+    }
+
+    /// Reads and forgets until the client closes, the time is up or it is too much.
+    fn poll_discard(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let Some(lingering) = &mut self.lingering else { return Poll::Ready(()) };
+        let mut chunk = [0; CHUNK];
+        while lingering.discarded < MAX_DISCARDED && lingering.until.as_mut().poll(context).is_pending() {
+            let mut buffer = ReadBuf::new(&mut chunk);
+            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            if read.is_err() || buffer.filled().is_empty() {
+                break;
+            }
+            lingering.discarded += buffer.filled().len();
+        }
+        Poll::Ready(())
+    }
+}
+
+impl AsyncRead for Socket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.bytes_read();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Socket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.lingering.is_none() {
+            // From here on the time to linger is what bounds the connection.
+            self.activity.busy();
+            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            let until = Box::pin(tokio::time::sleep(self.linger));
+            self.lingering = Some(Lingering { until, discarded: 0 });
+        }
+        self.poll_discard(context).map(Ok)
+    }
+}

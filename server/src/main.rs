@@ -1,0 +1,25 @@
+//! `anomaly-server`: flags, logs and threads around [`server::run`].
+
+mod flags;
+mod logs;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+
+use crate::flags::Flags;
+
+fn main() -> anyhow::Result<()> {
+    let flags = Flags::parse();
+    logs::start(flags.log_format);
+    let threads = flags.worker_threads();
+    tracing::info!(threads, version = env!("CARGO_PKG_VERSION"), "starting");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .enable_all()
+        .build()
+        .context("cannot start the threads")?;
+    let served = runtime.block_on(server::run(flags.into_config()));
+    // A password check that still runs has nobody left to answer.
+    runtime.shutdown_background();
+    served.context("the server cannot start")
+}

@@ -1,0 +1,238 @@
+//! Every metric of the server. Labelled children are resolved at start-up into fields, so that a request touches
+//! atomics only. `docs/metrics.md` lists all names; a test compares.
+//!
+//! No feature values, users or request ids as labels.
+
+use std::time::Duration;
+
+use detectors::{Description, Scored};
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::route::Route;
+
+/// The codes that have a counter of their own; all others are `other`.
+const CODES: [u16; 12] = [200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503];
+
+const SEVERITY_BUCKETS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
+
+/// Which of the two ports a request came in by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PortName {
+    Http,
+    Public,
+}
+
+impl PortName {
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Public => "public",
+        }
+    }
+}
+
+/// All of them.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    pub(crate) http: PortMetrics,
+    pub(crate) public: PortMetrics,
+    pub(crate) predictions: PredictionMetrics,
+    model_info: IntGaugeVec,
+}
+
+/// Requests and connections of one port.
+#[derive(Debug)]
+pub(crate) struct PortMetrics {
+    /// By the route's discriminant; those that the port does not have are its `other`.
+    routes: [RouteMetrics; Route::ALL.len()],
+    pub(crate) connections: IntGauge,
+    pub(crate) connections_refused: IntCounter,
+}
+
+#[derive(Debug)]
+struct RouteMetrics {
+    seconds: Histogram,
+    codes: Vec<IntCounter>,
+    other_codes: IntCounter,
+}
+
+/// Verdicts and severities: one number of each a row.
+#[derive(Debug)]
+pub(crate) struct PredictionMetrics {
+    inliers: IntCounter,
+    outliers: IntCounter,
+    severity: Histogram,
+}
+
+impl Metrics {
+    /// Registers everything. Fails only if a name is invalid or taken twice.
+    pub(crate) fn new() -> prometheus::Result<Self> {
+        let registry = Registry::new();
+        let vectors = Vectors::register(&registry)?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        Ok(Self {
+            http: vectors.port(PortName::Http, &Route::ALL)?,
+            public: vectors
+                .port(PortName::Public, &[Route::Prediction, Route::ModelInformation, Route::Other])?,
+            predictions: PredictionMetrics::register(&registry)?,
+            model_info: add(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("anomaly_model_info", "The model that is served; always 1."),
+                    &["name", "namespace", "revision", "detector", "version"],
+                )?,
+            )?,
+            registry,
+        })
+    }
+
+    pub(crate) fn port(&self, name: PortName) -> &PortMetrics {
+        match name {
+            PortName::Http => &self.http,
+            PortName::Public => &self.public,
+        }
+    }
+
+    /// Called once, when the model is loaded.
+    pub(crate) fn describe_model(&self, name: &str, namespace: &str, description: &Description) {
+        let detector = description.detector.kind().unwrap_or("unknown");
+        let labels = [name, namespace, &description.revision, detector, env!("CARGO_PKG_VERSION")];
+        self.model_info.with_label_values(&labels).set(1);
+    }
+
+    /// The text format.
+    pub(crate) fn render(&self) -> prometheus::Result<String> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+impl PortMetrics {
+    /// Counts one answered request.
+    pub(crate) fn count(&self, route: Route, code: u16, took: Duration) {
+        let metrics = &self.routes[route as usize];
+        metrics.seconds.observe(took.as_secs_f64());
+        let known = CODES.iter().position(|known| *known == code).and_then(|index| metrics.codes.get(index));
+        known.unwrap_or(&metrics.other_codes).inc();
+    }
+}
+
+impl PredictionMetrics {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let verdicts = IntCounterVec::new(
+            Opts::new("anomaly_predictions_total", "Rows scored, by verdict."),
+            &["verdict"],
+        )?;
+        let verdicts = add(registry, verdicts)?;
+        let severity = HistogramOpts::new(
+            "anomaly_prediction_severity",
+            "Severity of the rows scored: 1 is the threshold, each further 1 is ten times rarer.",
+        );
+        Ok(Self {
+            inliers: verdicts.get_metric_with_label_values(&["inlier"])?,
+            outliers: verdicts.get_metric_with_label_values(&["outlier"])?,
+            severity: add(registry, Histogram::with_opts(severity.buckets(SEVERITY_BUCKETS.to_vec()))?)?,
+        })
+    }
+
+    /// Counts one scored row.
+    pub(crate) fn count(&self, scored: &Scored) {
+        if scored.is_inlier {
+            self.inliers.inc()
+        } else {
+            self.outliers.inc()
+        }
+        self.severity.observe(scored.severity);
+    }
+}
+
+/// The labelled metrics before their children are resolved.
+struct Vectors {
+    requests: IntCounterVec,
+    seconds: HistogramVec,
+    connections: IntGaugeVec,
+    refused: IntCounterVec,
+}
+
+impl Vectors {
+    fn register(registry: &Registry) -> prometheus::Result<Self> {
+        let requests =
+            Opts::new("anomaly_http_requests_total", "Requests answered, by port, route and status code.");
+        let seconds = HistogramOpts::new(
+            "anomaly_http_request_duration_seconds",
+            "Time from a request's head to its answer, by port and route.",
+        );
+        // 25 µs … 9.3 s, each 2.5 times the one before.
+        let seconds = seconds.buckets(prometheus::exponential_buckets(25e-6, 2.5, 15)?);
+        let connections = Opts::new("anomaly_http_connections", "Open connections, by port.");
+        let refused = Opts::new(
+            "anomaly_http_connections_refused_total",
+            "Connections beyond the limit, answered with 503, by port.",
+        );
+        Ok(Self {
+            requests: add(registry, IntCounterVec::new(requests, &["port", "route", "code"])?)?,
+            seconds: add(registry, HistogramVec::new(seconds, &["port", "route"])?)?,
+            connections: add(registry, IntGaugeVec::new(connections, &["port"])?)?,
+            refused: add(registry, IntCounterVec::new(refused, &["port"])?)?,
+        })
+    }
+
+    fn port(&self, name: PortName, routes: &[Route]) -> prometheus::Result<PortMetrics> {
+        let port = name.label();
+        let one = |route: Route| {
+            let named = if routes.contains(&route) { route } else { Route::Other };
+            self.route(port, named.label())
+        };
+        Ok(PortMetrics {
+            routes: [
+                one(Route::ALL[0])?,
+                one(Route::ALL[1])?,
+                one(Route::ALL[2])?,
+                one(Route::ALL[3])?,
+                one(Route::ALL[4])?,
+                one(Route::ALL[5])?,
+            ],
+            connections: self.connections.get_metric_with_label_values(&[port])?,
+            connections_refused: self.refused.get_metric_with_label_values(&[port])?,
+        })
+    }
+
+    fn route(&self, port: &str, route: &str) -> prometheus::Result<RouteMetrics> {
+        let counter = |code: &str| self.requests.get_metric_with_label_values(&[port, route, code]);
+        Ok(RouteMetrics {
+            seconds: self.seconds.get_metric_with_label_values(&[port, route])?,
+            codes: CODES.iter().map(|code| counter(&code.to_string())).collect::<prometheus::Result<_>>()?,
+            other_codes: counter("other")?,
+        })
+    }
+}
+
+fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+    registry.register(Box::new(collector.clone()))?;
+    Ok(collector)
+}
+
+/// `GET /metrics`.
+pub(crate) mod handler {
+    use std::sync::Arc;
+
+    use axum::extract::State;
+    use axum::response::{IntoResponse, Response};
+    use http::header::{CONTENT_TYPE, HeaderValue};
+
+    use crate::problem::Problem;
+    use crate::state::App;
+
+    pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+        let text = app.metrics.render().map_err(|error| {
+            tracing::error!(%error, "the metrics cannot be rendered");
+            Problem::internal()
+        })?;
+        Ok(([(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT))], text).into_response())
+    }
+}

@@ -1,0 +1,110 @@
+//! `POST /prediction?score=true|false`: one row in, one verdict out.
+//!
+//! The order is: the query, whether there is a model, the headers, the body, the vector, the score. Nothing of the
+//! request is kept or logged.
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use detectors::{RowError, Scored};
+use http::header::{CONTENT_TYPE, HeaderValue};
+use serde::Serialize;
+
+use crate::body;
+use crate::problem::{FieldError, Problem};
+use crate::state::App;
+use crate::vector;
+
+/// The handler.
+pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
+    let with_score = asks_for_score(request.uri().query())?;
+    let loaded = app.model()?;
+    let body = body::read_json(request, app.limits.max_body_bytes).await?;
+    let row = vector::parse(&body, loaded.model.features())?;
+    let scored = loaded.model.score_row(&row).map_err(refused)?;
+    app.metrics.predictions.count(&scored);
+    Ok(answer(&scored, with_score))
+}
+
+/// What the client gets; the numbers only when asked for.
+#[derive(Serialize)]
+struct Prediction {
+    is_inlier: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    anomaly_score: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    severity: Option<f64>,
+}
+
+fn answer(scored: &Scored, with_score: bool) -> Response {
+    let prediction = Prediction {
+        is_inlier: scored.is_inlier,
+        anomaly_score: with_score.then_some(scored.anomaly_score),
+        severity: with_score.then_some(scored.severity),
+    };
+    let body = serde_json::to_vec(&prediction).unwrap_or_default();
+    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+/// The words that FastAPI takes for a boolean; the last `score` wins, other parameters are not ours.
+fn asks_for_score(query: Option<&str>) -> Result<bool, Problem> {
+    let parameters = query.unwrap_or_default().split('&');
+    let mut values = parameters.filter_map(|pair| match pair.split_once('=') {
+        Some(("score", value)) => Some(value),
+        None if pair == "score" => Some(""),
+        _ => None,
+    });
+    match values.next_back().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("false" | "0" | "no" | "off" | "f" | "n") => Ok(false),
+        Some("true" | "1" | "yes" | "on" | "t" | "y") => Ok(true),
+        Some(_) => Err(Problem::invalid_parameter("the query parameter score must be true or false")),
+    }
+}
+
+/// The vector was checked before, so these are what the model itself refuses.
+fn refused(error: RowError) -> Problem {
+    let field = match &error {
+        RowError::WrongLength { expected, got } => FieldError {
+            expected: format!("{expected} values"),
+            got: format!("{got} values"),
+            ..FieldError::default()
+        },
+        RowError::NotFinite { column, feature, value } => FieldError {
+            column: Some(*column),
+            feature: Some(feature.clone()),
+            expected: "a finite number".to_owned(),
+            got: value.to_string(),
+            ..FieldError::default()
+        },
+        _ => return Problem::invalid_vector(error.to_string(), Vec::new()),
+    };
+    Problem::invalid_vector(error.to_string(), vec![field])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::asks_for_score;
+
+    #[test]
+    fn the_score_is_given_only_when_asked_for() {
+        for (query, expected) in [
+            (None, false),
+            (Some(""), false),
+            (Some("other=1"), false),
+            (Some("score=true"), true),
+            (Some("score=True"), true),
+            (Some("score=1&x=y"), true),
+            (Some("score=true&score=false"), false),
+        ] {
+            assert_eq!(asks_for_score(query).unwrap(), expected, "{query:?}");
+        }
+    }
+
+    #[test]
+    fn a_score_that_is_neither_true_nor_false_is_refused() {
+        for query in ["score=maybe", "score", "score="] {
+            assert!(asks_for_score(Some(query)).is_err(), "{query}");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The one form of every error this service answers with: `application/problem+json` (RFC 9457).
+//!
+//! A problem says which field was wrong, what was expected and what came. It never repeats credentials or query
+//! strings, and it is never made for a request that was in order.
+
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
+use serde::Serialize;
+
+/// Beyond this many field errors a client learns nothing more.
+pub(crate) const MAX_FIELD_ERRORS: usize = 20;
+
+/// An error answer in the making.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    slug: &'static str,
+    title: &'static str,
+    detail: String,
+    errors: Vec<FieldError>,
+    headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One wrong value: where it was, what was expected there and what came.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct FieldError {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<usize>,
+    /// The position in the vector, from 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) column: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) feature: Option<String>,
+    pub(crate) expected: String,
+    pub(crate) got: String,
+}
+
+impl Problem {
+    fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, slug, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+    }
+
+    /// 400: the body is not JSON, or it broke off.
+    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "malformed-body", "the body cannot be read", detail)
+    }
+
+    /// 422: valid JSON that is not the vector that the model takes.
+    pub(crate) fn invalid_vector(detail: impl Into<String>, mut errors: Vec<FieldError>) -> Self {
+        errors.truncate(MAX_FIELD_ERRORS);
+        let title = "the vector does not fit the model";
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-vector", title, detail) }
+    }
+
+    /// 422: a query parameter that cannot be understood.
+    pub(crate) fn invalid_parameter(detail: impl Into<String>) -> Self {
+        let title = "a query parameter is wrong";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-parameter", title, detail)
+    }
+
+    /// 413: more than the limit. The connection is closed, because the rest of the body is not read.
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let detail = format!("the body may have at most {limit} bytes");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large", detail).closing()
+    }
+
+    /// 415: a type or an encoding that is not read here.
+    pub(crate) fn unsupported_type(detail: impl Into<String>) -> Self {
+        let title = "the body's type is not supported";
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported-media-type", title, detail)
+    }
+
+    /// 408: the body did not arrive in time.
+    pub(crate) fn timed_out(seconds: f64) -> Self {
+        let detail = format!("the request was not complete within {seconds} s");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "the request took too long", detail)
+            .closing()
+    }
+
+    /// 404.
+    pub(crate) fn not_found() -> Self {
+        let detail = "there is nothing at this path; see POST /prediction and GET /model_information";
+        Self::new(StatusCode::NOT_FOUND, "not-found", "no such path", detail)
+    }
+
+    /// 405; the `Allow` header names what is allowed.
+    pub(crate) fn method_not_allowed() -> Self {
+        let detail = "this path does not take that method; the Allow header names those it takes";
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "wrong method", detail)
+    }
+
+    /// 401, with the challenge that makes browsers and clients ask for a password.
+    pub(crate) fn unauthorized(challenge: &HeaderValue) -> Self {
+        let detail = "send the user and password of this model as HTTP basic authentication";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "authentication is needed", detail)
+            .with(header::WWW_AUTHENTICATE, challenge.clone())
+    }
+
+    /// 429: too many passwords are being checked already.
+    pub(crate) fn too_many_checks() -> Self {
+        let detail = "too many passwords are being checked; try again in a second";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-password-checks", "too many requests", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
+    /// 503: nothing can be served yet, and why.
+    pub(crate) fn not_ready(reason: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "not ready", reason)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("2"))
+    }
+
+    /// 503: more connections than the server takes.
+    pub(crate) fn overloaded() -> Self {
+        let detail = "too many connections are open; try again in a second";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            .closing()
+    }
+
+    /// 500: a bug. The log has the cause, the client has not.
+    pub(crate) fn internal() -> Self {
+        let detail = "the server failed to answer; its log has the cause under this request's X-Request-Id";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "internal error", detail)
+    }
+
+    fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+
+    fn closing(self) -> Self {
+        self.with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    fn body(&self) -> Vec<u8> {
+        #[derive(Serialize)]
+        struct Body<'a> {
+            r#type: String,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            #[serde(skip_serializing_if = "<[FieldError]>::is_empty")]
+            errors: &'a [FieldError],
+        }
+        let body = Body {
+            r#type: format!("urn:anomaly-operator:problem:{}", self.slug),
+            title: self.title,
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
+        };
+        // Strings and numbers always serialise; an empty body is still the right status.
+        serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.extend(self.headers);
+        response
+    }
+}

@@ -1,0 +1,173 @@
+//! A server from its binding to its end: which tasks there are, and in which order they stop.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::app;
+use crate::auth::{self, Gate};
+use crate::base_path::BasePath;
+use crate::config::{Config, Drain, Public};
+use crate::listen::{self, Phase, Phases, Port};
+use crate::metrics::{Metrics, PortName};
+use crate::model::{self, LoadError, Loaded, Source};
+use crate::state::App;
+
+/// Why a server cannot start. A model directory that cannot be loaded is no reason: see `/readyz`.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The model given in memory does not check out.
+    #[error(transparent)]
+    Model(#[from] LoadError),
+    /// The metrics cannot be registered.
+    #[error("cannot register the metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+    /// The signals cannot be handled.
+    #[error("cannot handle signals: {0}")]
+    Signals(#[source] io::Error),
+}
+
+/// What ends a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// SIGTERM: lame duck first.
+    Drain,
+    /// SIGINT, or a second signal of any kind: no more than what is in flight.
+    Now,
+}
+
+/// A server whose ports are open; connections wait until it runs.
+#[derive(Debug)]
+pub struct Server {
+    http: Listening,
+    public: Option<Listening>,
+    background: JoinSet<()>,
+    phase: watch::Sender<Phase>,
+    phases: Phases,
+    drain: Drain,
+}
+
+#[derive(Debug)]
+struct Listening {
+    port: Arc<Port>,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens the ports, loads a model from memory, or starts to load one from its directory.
+    pub async fn bind(config: Config) -> Result<Self, StartError> {
+        let mut background = JoinSet::new();
+        let gate = config.public.as_ref().map(|_| Arc::new(Gate::new(&config.model_name)));
+        let app =
+            App::new(config.model_name, config.model_namespace, config.limits, Metrics::new()?, gate.clone());
+        let app = Arc::new(app);
+        load(&app, config.model, &mut background)?;
+        let public = match (config.public, gate) {
+            (Some(public), Some(gate)) => Some(open_public(&app, public, gate, &mut background).await?),
+            _ => None,
+        };
+        let base = BasePath::default();
+        let http = open(&app, PortName::Http, config.http_address, base, app::http(&app)).await?;
+        let (phase, phases) = Phases::new();
+        Ok(Self { http, public, background, phase, phases, drain: config.drain })
+    }
+
+    /// The address of the port `http`.
+    pub fn http_address(&self) -> SocketAddr {
+        self.http.address
+    }
+
+    /// The address of the port `public`, if it was asked for.
+    pub fn public_address(&self) -> Option<SocketAddr> {
+        self.public.as_ref().map(|public| public.address)
+    }
+
+    /// Serves until told to stop, then drains. A sender that is gone means [`Stop::Now`].
+    pub async fn run(self, mut stop: mpsc::Receiver<Stop>) {
+        let mut ports = JoinSet::new();
+        for Listening { port, listener, .. } in self.public.into_iter().chain([self.http]) {
+            ports.spawn(port.serve(listener, self.phases.clone()));
+        }
+        if stop.recv().await == Some(Stop::Drain) {
+            lame_duck(&self.phase, self.drain.lame_duck, &mut stop).await;
+        }
+        self.phase.send_replace(Phase::Closing);
+        let ended =
+            tokio::time::timeout(self.drain.finish, async { while ports.join_next().await.is_some() {} });
+        match ended.await {
+            Ok(()) => info!("stopped"),
+            Err(_) => warn!(after_ms = self.drain.finish.as_millis(), "stopped with connections open"),
+        }
+        drop(self.background);
+    }
+}
+
+/// Goes on serving while clients and proxies learn to go elsewhere; a second signal ends the patience.
+async fn lame_duck(phase: &watch::Sender<Phase>, duration: Duration, stop: &mut mpsc::Receiver<Stop>) {
+    info!(
+        duration_ms = duration.as_millis(),
+        "lame duck: still accepting, every answer closes its connection"
+    );
+    phase.send_replace(Phase::LameDuck);
+    tokio::select! {
+        () = tokio::time::sleep(duration) => {}
+        Some(_) = stop.recv() => {}
+    }
+}
+
+fn load(app: &Arc<App>, source: Source, background: &mut JoinSet<()>) -> Result<(), StartError> {
+    match source {
+        Source::Memory { model, description } => app.serve(Loaded::check(&model, *description)?),
+        Source::Directory(directory) => {
+            background.spawn(model::load_until_served(Arc::clone(app), directory));
+        }
+    }
+    Ok(())
+}
+
+async fn open_public(
+    app: &Arc<App>,
+    public: Public,
+    gate: Arc<Gate>,
+    background: &mut JoinSet<()>,
+) -> Result<Listening, StartError> {
+    let Public { address, htpasswd_file, base_path, htpasswd_poll } = public;
+    let router = app::public(app, Arc::clone(&gate), base_path.clone());
+    let listening = open(app, PortName::Public, address, base_path, router).await?;
+    let content = auth::read_once(&gate, PathBuf::as_path(&htpasswd_file));
+    background.spawn(auth::watch(gate, htpasswd_file, htpasswd_poll, content));
+    Ok(listening)
+}
+
+async fn open(
+    app: &Arc<App>,
+    name: PortName,
+    address: SocketAddr,
+    base: BasePath,
+    router: Router,
+) -> Result<Listening, StartError> {
+    let failed = |source| StartError::Bind { address, source };
+    let listener = listen::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    info!(port = name.label(), %address, "listening");
+    Ok(Listening { port: Port::new(name, base, router, Arc::clone(app)), listener, address })
+}

@@ -1,0 +1,79 @@
+//! What all requests share: the model, the gate, the metrics, and whether we are ready.
+//!
+//! The hot path takes no lock here; the only lock guards the reason that readiness reports.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use axum::body::Bytes;
+use detectors::Model;
+
+use crate::auth::Gate;
+use crate::config::Limits;
+use crate::information;
+use crate::metrics::Metrics;
+use crate::model::Loaded;
+use crate::problem::Problem;
+
+/// The state behind both ports.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) name: String,
+    pub(crate) namespace: String,
+    pub(crate) limits: Limits,
+    pub(crate) metrics: Metrics,
+    /// None if there is no `public` port: then nothing is asked for a password and readiness needs no password file.
+    pub(crate) gate: Option<Arc<Gate>>,
+    served: OnceLock<Served>,
+    not_loaded: Mutex<String>,
+}
+
+/// The loaded model and what is derived from it once.
+#[derive(Debug)]
+pub(crate) struct Served {
+    pub(crate) model: Model,
+    pub(crate) information: Bytes,
+}
+
+impl App {
+    pub(crate) fn new(
+        name: String,
+        namespace: String,
+        limits: Limits,
+        metrics: Metrics,
+        gate: Option<Arc<Gate>>,
+    ) -> Self {
+        let not_loaded = Mutex::new("the model is being loaded".to_owned());
+        Self { name, namespace, limits, metrics, gate, served: OnceLock::new(), not_loaded }
+    }
+
+    /// The model, or the 503 that says why there is none.
+    pub(crate) fn model(&self) -> Result<&Served, Problem> {
+        self.served.get().ok_or_else(|| Problem::not_ready(self.why_not_loaded()))
+    }
+
+    /// Whether this process may get traffic: a checked model, and passwords where they are asked for.
+    pub(crate) fn ready(&self) -> Result<(), String> {
+        if self.served.get().is_none() {
+            return Err(self.why_not_loaded());
+        }
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.ready())
+    }
+
+    /// Takes the model into service; the first one stays.
+    pub(crate) fn serve(&self, loaded: Loaded) {
+        let Loaded { model, description } = loaded;
+        let information = information::render(&self.name, &self.namespace, &description);
+        self.metrics.describe_model(&self.name, &self.namespace, &description);
+        // A second model is never loaded: a revision is immutable.
+        let _ = self.served.set(Served { model, information });
+    }
+
+    /// Remembers why there is no model, for `/readyz`.
+    pub(crate) fn not_loaded(&self, reason: &str) {
+        reason.clone_into(&mut self.not_loaded.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn why_not_loaded(&self) -> String {
+        self.not_loaded.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}

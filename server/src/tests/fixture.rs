@@ -1,0 +1,145 @@
+//! A small trained model, a state around it, and requests without sockets.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use axum::Router;
+use axum::body::{Body, to_bytes};
+use detectors::{CheckedMatrix, Description, DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
+use http::{HeaderMap, Request, StatusCode};
+use ndarray::Array2;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use tower::ServiceExt as _;
+
+use crate::app;
+use crate::auth::Gate;
+use crate::base_path::BasePath;
+use crate::config::Limits;
+use crate::metrics::Metrics;
+use crate::model::{Loaded, Source};
+use crate::state::App;
+
+/// A row like those of the training, and one far away from all.
+pub(super) const ORDINARY: &str = "[0.5, 0.5]";
+pub(super) const FAR_AWAY: &str = "[90, -90]";
+
+/// The bytes and the description of one model; training it once is enough.
+static TRAINED: LazyLock<(Vec<u8>, Description)> = LazyLock::new(train);
+
+pub(super) fn trained() -> (Vec<u8>, Description) {
+    TRAINED.clone()
+}
+
+pub(super) fn in_memory() -> Source {
+    let (model, description) = trained();
+    Source::Memory { model, description: Box::new(description) }
+}
+
+fn train() -> (Vec<u8>, Description) {
+    let features = ["mean".to_owned(), "sd".to_owned()];
+    let forest =
+        IsolationForestConfig { trees: 25, sample_size: 64, seed: 16, ..IsolationForestConfig::default() };
+    let detector = DetectorConfig { isolation_forest: Some(forest) };
+    let threshold = ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() };
+    // A grid that is walked out of step: no two rows are equal.
+    let cell =
+        |(row, column): (usize, usize)| ((row * (7 + 6 * column)) % 101) as f64 / 101.0 + row as f64 * 1e-6;
+    let rows = CheckedMatrix::new(Array2::from_shape_fn((400, 2), cell)).unwrap();
+    let model = Model::train(&features, &detector, &threshold, &rows).unwrap();
+    let bytes = model.encode();
+    let description = Description {
+        format_version: 1,
+        revision: "machine-r-0a1b2c3d-1".to_owned(),
+        key: "0a".repeat(32),
+        detector,
+        features: features.to_vec(),
+        rows: model.training_rows(),
+        threshold: model.threshold(),
+        threshold_config: threshold,
+        flagged_training_share: model.flagged_training_share(),
+        data_digest: sha256(b"data"),
+        model_digest: sha256(&bytes),
+        model_bytes: bytes.len() as u64,
+        warnings: model.warnings().to_vec(),
+    };
+    (bytes, description)
+}
+
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    let hex: String = Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+/// A state without a model.
+pub(super) fn empty(gate: Option<Arc<Gate>>) -> Arc<App> {
+    let metrics = Metrics::new().unwrap();
+    Arc::new(App::new("machine".to_owned(), "demo".to_owned(), Limits::default(), metrics, gate))
+}
+
+/// A state with the trained model.
+pub(super) fn loaded(gate: Option<Arc<Gate>>) -> Arc<App> {
+    let app = empty(gate);
+    let (bytes, description) = trained();
+    app.serve(Loaded::check(&bytes, description).unwrap());
+    app
+}
+
+/// The port `http` with the trained model.
+pub(super) fn http() -> Router {
+    app::http(&loaded(None))
+}
+
+/// The port `public` behind a gate that has read this file.
+pub(super) fn public(htpasswd: &Path, base: &str) -> (Arc<App>, Router) {
+    let gate = Arc::new(Gate::new("machine"));
+    let _ = crate::auth::read_once(&gate, htpasswd);
+    let app = loaded(Some(Arc::clone(&gate)));
+    let router = app::public(&app, gate, base.parse::<BasePath>().unwrap());
+    (app, router)
+}
+
+/// An answer that has been read.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    pub(super) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    pub(super) fn is_problem(&self) -> bool {
+        self.header("content-type") == "application/problem+json"
+            && self.json()["status"] == self.status.as_u16()
+    }
+}
+
+pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
+    let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    Answer { status: parts.status, headers: parts.headers, body }
+}
+
+pub(super) async fn get(router: &Router, path: &str) -> Answer {
+    send(router, Request::get(path).body(Body::empty()).unwrap()).await
+}
+
+pub(super) async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Answer {
+    send(router, Request::post(path).body(body.into()).unwrap()).await
+}
+
+/// A fresh directory of this test's own.
+pub(super) fn directory(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("anomaly-server-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&path);
+    std::fs::create_dir_all(&path).unwrap();
+    path
+}

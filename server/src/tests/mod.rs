@@ -1,0 +1,13 @@
+//! The promises of the server, each as one test: in-process against the routers where that is enough, over real
+//! sockets where time-outs, closing or draining matter.
+
+mod auth;
+mod drain;
+mod fixture;
+mod information;
+mod logs;
+mod metrics;
+mod prediction;
+mod probes;
+mod sockets;
+mod wire;

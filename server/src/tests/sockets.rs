@@ -1,0 +1,156 @@
+//! Time-outs, sizes and the number of connections, over real sockets.
+
+use std::time::Duration;
+
+use super::wire::{Client, Running, get, ordinary, post};
+
+/// Short enough for a test to wait for.
+const SHORT: Duration = Duration::from_millis(200);
+
+const TEN_MEGABYTES: usize = 10 << 20;
+
+#[tokio::test]
+async fn a_slow_head_ends_its_connection_and_an_idle_connection_lives_on() {
+    let server = Running::start(|config| config.limits.header_timeout = SHORT).await;
+    let mut idle = server.connect().await;
+    assert_eq!(idle.ask(ordinary()).await.status, 200);
+    let mut slow = server.connect().await;
+    slow.send("POST /prediction HTTP/1.1\r\nhost:").await;
+    slow.closed().await;
+    assert_eq!(idle.ask(ordinary()).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_slow_head_after_a_first_request_ends_its_connection_too() {
+    let server = Running::start(|config| config.limits.header_timeout = SHORT).await;
+    let mut client = server.connect().await;
+    assert_eq!(client.ask(ordinary()).await.status, 200);
+    client.send("POST /pre").await;
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_is_closed_in_the_end() {
+    let server = Running::start(|config| config.limits.idle_timeout = SHORT).await;
+    let mut unused = server.connect().await;
+    let mut used = server.connect().await;
+    assert_eq!(used.ask(ordinary()).await.status, 200);
+    used.closed().await;
+    unused.closed().await;
+}
+
+#[tokio::test]
+async fn a_slow_body_is_told_that_it_took_too_long() {
+    let server = Running::start(|config| config.limits.request_timeout = SHORT).await;
+    let mut client = server.connect().await;
+    let reply = client.ask("POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-length: 10\r\n\r\n[").await;
+    assert_eq!(reply.status, 408);
+    assert!(reply.closes() && reply.body.contains("request-timeout"), "{reply:?}");
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn requests_sent_in_one_go_are_answered_in_order() {
+    let server = Running::start(|_| {}).await;
+    let mut client = server.connect().await;
+    client.send([get("/healthz"), ordinary(), post("["), get("/nothing"), ordinary()].concat()).await;
+    for status in [200, 200, 400, 404, 200] {
+        assert_eq!(client.reply().await.status, status);
+    }
+}
+
+/// A client that does not read before it has sent everything still gets its answer, not a reset.
+async fn all_of_it_then_the_answer(client: &mut Client, request: Vec<u8>) {
+    let reply = client.ask(request).await;
+    assert_eq!(reply.status, 413);
+    assert!(reply.closes() && reply.body.contains("body-too-large"), "{reply:?}");
+}
+
+#[tokio::test]
+async fn ten_megabytes_are_refused_by_their_announced_length() {
+    let server = Running::start(|_| {}).await;
+    let mut client = server.connect().await;
+    all_of_it_then_the_answer(&mut client, post(&" ".repeat(TEN_MEGABYTES)).into_bytes()).await;
+}
+
+#[tokio::test]
+async fn ten_megabytes_that_were_not_announced_are_refused() {
+    let server = Running::start(|_| {}).await;
+    let mut client = server.connect().await;
+    let chunk = format!("{:x}\r\n{}\r\n", 1 << 16, " ".repeat(1 << 16));
+    let head = "POST /prediction HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    let request = format!("{head}{}0\r\n\r\n", chunk.repeat(TEN_MEGABYTES >> 16));
+    all_of_it_then_the_answer(&mut client, request.into_bytes()).await;
+}
+
+#[tokio::test]
+async fn a_client_that_asks_before_it_sends_is_refused_before_it_sends() {
+    let server = Running::start(|_| {}).await;
+    let mut client = server.connect().await;
+    let head = "POST /prediction HTTP/1.1\r\nhost: test\r\nexpect: 100-continue\r\n";
+    let reply = client.ask(format!("{head}content-length: {TEN_MEGABYTES}\r\n\r\n")).await;
+    assert_eq!(reply.status, 413);
+
+    let mut client = server.connect().await;
+    client.send(format!("{head}content-length: 8\r\n\r\n")).await;
+    assert_eq!(client.reply().await.status, 100);
+    assert_eq!(client.ask("[0.1, 1]").await.status, 200);
+}
+
+#[tokio::test]
+async fn after_a_body_that_was_not_wanted_the_connection_is_closed() {
+    let server = Running::start(|_| {}).await;
+    let mut client = server.connect().await;
+    let reply = client
+        .ask("POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-type: text/csv\r\ncontent-length: 9\r\n\r\nmean")
+        .await;
+    assert_eq!(reply.status, 415);
+    assert!(reply.closes(), "{reply:?}");
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn beyond_the_limit_of_connections_probes_are_answered_and_others_told_to_come_back() {
+    let server = Running::start(|config| config.limits.max_connections = 2).await;
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    assert_eq!(first.ask(ordinary()).await.status, 200);
+    assert_eq!(second.ask(ordinary()).await.status, 200);
+
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        let reply = server.connect().await.ask(get(path)).await;
+        assert!(reply.status == 200 && reply.closes(), "{path}: {reply:?}");
+    }
+    let mut third = server.connect().await;
+    let reply = third.ask(ordinary()).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.closes() && reply.head.contains("retry-after: 1"), "{reply:?}");
+    third.closed().await;
+
+    drop(first);
+    while server.connect().await.ask(ordinary()).await.status != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(second.ask(ordinary()).await.status, 200);
+}
+
+#[tokio::test]
+async fn beyond_the_reserve_the_refusal_comes_unasked() {
+    let server = Running::start(|config| config.limits.max_connections = 1).await;
+    // One regular place and the reserve; connections are accepted in the order in which they come.
+    let mut holders = Vec::new();
+    for _ in 0..1 + crate::listen::RESERVE {
+        holders.push(server.connect().await);
+    }
+    let refused = server.connect().await.reply().await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.closes(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_told_so() {
+    let server = Running::start(|_| {}).await;
+    assert_eq!(server.connect().await.ask("hello\r\n\r\n").await.status, 400);
+    let long = format!("GET /{} HTTP/1.1\r\nhost: test\r\n\r\n", "a".repeat(100_000));
+    let reply = server.connect().await.ask(long).await;
+    assert!((400..500).contains(&reply.status), "{reply:?}");
+}

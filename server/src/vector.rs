@@ -1,0 +1,190 @@
+//! From the bytes of a body to the vector that the model takes, or to a problem that names what is wrong.
+//!
+//! The good case is one pass of serde_json into numbers. Only when that fails is the body looked at again, to tell
+//! malformed JSON (400) from valid JSON that is not a vector of finite numbers (422). Nothing here scores.
+
+use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
+
+use crate::problem::{FieldError, Problem};
+
+/// Values beyond this cannot be told apart by a model that holds 32-bit floating point.
+const LARGEST: f64 = f32::MAX as f64;
+
+/// What is shown of a wrong value.
+const SHOWN_CHARACTERS: usize = 40;
+
+const EXPECTED_NUMBER: &str = "a finite number within ±3.4028235e38";
+
+/// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point.
+pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Problem> {
+    let vector: Vec<f64> = match serde_json::from_slice(body) {
+        Ok(vector) => vector,
+        Err(error) => return Err(explain(body, features, &error)),
+    };
+    if vector.len() != features.len() {
+        return Err(wrong_length(features, vector.len()));
+    }
+    let outside = |value: &f64| value.is_nan() || value.abs() > LARGEST;
+    if vector.iter().any(outside) {
+        let wrong = vector.iter().enumerate().filter(|(_, value)| outside(value));
+        return Err(wrong_values(wrong.map(|(column, value)| (column, format!("{value:e}"))), features));
+    }
+    Ok(vector)
+}
+
+/// Why the fast way failed. Only called for bodies that are refused.
+fn explain(body: &[u8], features: &[String], error: &serde_json::Error) -> Problem {
+    if let Ok(elements) = serde_json::from_slice::<Vec<&RawValue>>(body) {
+        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_number(element.get()));
+        return wrong_values(wrong.map(|(column, element)| (column, shown(element.get()))), features);
+    }
+    if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
+        let got = shown(String::from_utf8_lossy(body).trim());
+        let expected = expected_vector(features);
+        let error = FieldError { expected: expected.clone(), got, ..FieldError::default() };
+        return Problem::invalid_vector(format!("the body must be {expected}"), vec![error]);
+    }
+    if let Some(elements) = elements_with_nan(body) {
+        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_number(element));
+        return wrong_values(wrong.map(|(column, element)| (column, shown(element))), features);
+    }
+    Problem::malformed(format!("the body is not JSON ({error}); send {}", expected_vector(features)))
+}
+
+fn is_number(element: &str) -> bool {
+    serde_json::from_str::<f64>(element).is_ok_and(|value| value.abs() <= LARGEST)
+}
+
+/// The elements of a flat array that is JSON but for `NaN` and `Infinity`, which Python's `json.dumps` writes:
+/// such a body is a wrong vector rather than malformed.
+fn elements_with_nan(body: &[u8]) -> Option<Vec<&str>> {
+    let inner = std::str::from_utf8(body).ok()?.trim().strip_prefix('[')?.strip_suffix(']')?;
+    let elements: Vec<&str> = inner.split(',').map(str::trim).collect();
+    let not_finite = |element: &&str| {
+        let name = element.trim_start_matches(['-', '+']).to_ascii_lowercase();
+        matches!(name.as_str(), "nan" | "inf" | "infinity")
+    };
+    let is_json = |element: &&str| serde_json::from_str::<IgnoredAny>(element).is_ok();
+    let any = elements.iter().any(not_finite);
+    let all = elements.iter().all(|element| not_finite(element) || is_json(element));
+    (any && all).then_some(elements)
+}
+
+fn wrong_length(features: &[String], got: usize) -> Problem {
+    let expected = expected_vector(features);
+    let detail = format!("the model takes {expected}, but the vector has {got}");
+    let error = FieldError {
+        expected: format!("{} values", features.len()),
+        got: format!("{got} values"),
+        ..FieldError::default()
+    };
+    Problem::invalid_vector(detail, vec![error])
+}
+
+fn wrong_values(wrong: impl Iterator<Item = (usize, String)>, features: &[String]) -> Problem {
+    let errors: Vec<FieldError> = wrong
+        .map(|(column, got)| FieldError {
+            column: Some(column),
+            feature: features.get(column).cloned(),
+            expected: EXPECTED_NUMBER.to_owned(),
+            got,
+            ..FieldError::default()
+        })
+        .collect();
+    let detail = errors.first().map_or_else(String::new, |first| {
+        let feature = first.feature.as_deref().unwrap_or("none");
+        let column = first.column.unwrap_or_default();
+        format!("value {column} (feature {feature}) is {}; expected {EXPECTED_NUMBER}", first.got)
+    });
+    Problem::invalid_vector(detail, errors)
+}
+
+/// `an array of 2 numbers [mean, sd]`, shortened for models with many features.
+fn expected_vector(features: &[String]) -> String {
+    const NAMED: usize = 8;
+    let mut names: Vec<&str> = features.iter().take(NAMED).map(String::as_str).collect();
+    if features.len() > NAMED {
+        names.push("…");
+    }
+    format!("an array of {} numbers [{}]", features.len(), names.join(", "))
+}
+
+fn shown(text: &str) -> String {
+    match text.char_indices().nth(SHOWN_CHARACTERS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::response::IntoResponse;
+    use http::StatusCode;
+
+    use super::*;
+
+    fn features() -> Vec<String> {
+        vec!["mean".to_owned(), "sd".to_owned()]
+    }
+
+    fn status(body: &[u8]) -> StatusCode {
+        match parse(body, &features()) {
+            Ok(_) => StatusCode::OK,
+            Err(problem) => problem.into_response().status(),
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_json_form_are_taken_to_the_last_bit() {
+        let parsed = parse(b" [ 0.1 , -12345678901234567890e-3 ] ", &features()).unwrap();
+        assert_eq!(parsed, [0.1, -1.234_567_890_123_456_8e16]);
+        assert_eq!(parse(b"[1, 340282346638528859811704183484516925440]", &features()).unwrap()[0], 1.0);
+    }
+
+    #[test]
+    fn what_is_json_but_no_vector_is_unprocessable() {
+        let bodies: [&[u8]; 16] = [
+            b"[]",
+            b"[0.1]",
+            b"[0.1,0.1,0.1]",
+            b"[\"a\",0.1]",
+            b"[null,0.1]",
+            b"[[0.1,0.1]]",
+            b"{}",
+            b"0.1",
+            b"null",
+            b"\"x\"",
+            b"[1e999,0]",
+            b"[1e39,0]",
+            b"[0,-3.5e38]",
+            b"[NaN,0]",
+            b"[0,-Infinity]",
+            b"[true,0]",
+        ];
+        for body in bodies {
+            assert_eq!(status(body), StatusCode::UNPROCESSABLE_ENTITY, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn deep_nesting_is_refused_without_descending() {
+        let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
+        assert_eq!(status(&deep), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed() {
+        let bodies: [&[u8]; 8] =
+            [b"", b"[0.1,", b"[0.1 0.1]", b"hello", b"[0.1,0.1]x", b"[\xff\xfe]", b"[nancy,0]", b"[,]"];
+        for body in bodies {
+            assert_eq!(status(body), StatusCode::BAD_REQUEST, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn a_long_wrong_value_is_shown_shortened() {
+        let shown = shown(&"é".repeat(1_000));
+        assert_eq!(shown.chars().count(), SHOWN_CHARACTERS + 1);
+    }
+}
