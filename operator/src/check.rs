@@ -190,3 +190,6 @@ fn compare(arguments: &CheckArgs, status: StatusCode, body: &str) -> Result<(), 
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -238,14 +238,22 @@ pub fn parse_duration(value: &str) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use clap::{CommandFactory, FromArgMatches};
+
     use super::*;
 
     const IMAGES: [&str; 4] = ["--trainer-image", "trainer:1", "--server-image", "server:1"];
 
-    /// Variables of the machine that runs the tests must not decide them.
+    /// Parses without the environment: variables of the machine that runs the tests must not decide them.
+    fn try_parse(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        let deaf = |command: clap::Command| command.mut_args(|argument| argument.env(None));
+        let command = deaf(Cli::command()).mut_subcommand("run", deaf);
+        let words = ["anomaly-operator"].iter().chain(arguments);
+        Cli::from_arg_matches(&command.try_get_matches_from(words)?)
+    }
+
     fn parse(arguments: &[&str]) -> Cli {
-        let command = ["anomaly-operator"].iter().chain(arguments);
-        Cli::try_parse_from(command).unwrap()
+        try_parse(arguments).unwrap()
     }
 
     fn check(arguments: &[&str]) -> Result<Config, String> {
@@ -320,6 +328,28 @@ mod tests {
     #[test]
     fn pull_policies_are_spelled_as_kubernetes_spells_them() {
         assert_eq!(check(&["--image-pull-policy", "Always"]).unwrap().settings.image_pull_policy, "Always");
-        assert!(Cli::try_parse_from(["anomaly-operator", "--image-pull-policy", "sometimes"]).is_err());
+        assert!(try_parse(&["--image-pull-policy", "sometimes"]).is_err());
+    }
+
+    #[test]
+    fn every_option_of_run_is_an_environment_variable_too() {
+        let command = Cli::command();
+        let variables =
+            command.get_arguments().filter_map(|a| a.get_env()?.to_str()).collect::<BTreeSet<_>>();
+        let expected = [
+            "ADDRESS",
+            "DEBOUNCE",
+            "IMAGE_PULL_POLICY",
+            "LOG_FORMAT",
+            "MAX_CONCURRENT_TRAININGS",
+            "MONITORING_NAMESPACES",
+            "POD_NAME",
+            "POD_NAMESPACE",
+            "SECRETS",
+            "SERVER_IMAGE",
+            "TRAINER_IMAGE",
+            "WATCH_NAMESPACES",
+        ];
+        assert_eq!(variables, expected.into());
     }
 }
