@@ -4,8 +4,8 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
 
-install() {
-  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "$@"
+apt_install() {
+  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q "$@"
 }
 
 policy=/usr/sbin/policy-rc.d
@@ -14,4 +14,4 @@ if [ ! -e "$policy" ]; then
   chmod 755 "$policy"
   trap 'rm -f "$policy"' EXIT
 fi
-long "installing $*" "$CACHE/apt.log" install "$@"
+long "installing $*" "$CACHE/apt.log" apt_install "$@"

@@ -31,13 +31,18 @@ flags=(-mod=mod -modfile="$modfile" -trimpath -buildvcs=false -gcflags=all=-dwar
 # asks them for a certificate, so it is built from a copy of that module without them.
 without_dns_providers() {
   local module copy=$CACHE/tools/lego
-  module=$(go list -m -mod=mod -modfile="$modfile" -f '{{.Dir}}' github.com/go-acme/lego/v4)
-  [ -n "$module" ] || module=$(go mod download -modfile="$modfile" -json github.com/go-acme/lego/v4 | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+  module=$(go mod download -modfile="$modfile" -json github.com/go-acme/lego/v4 | sed -nE 's/^\t"Dir": "(.*)",$/\1/p')
   rm -rf "$copy"
   cp -r "$module" "$copy"
   chmod -R u+w "$copy"
   cp "$here/lego/dns_providers.go" "$copy/providers/dns/zz_gen_dns_providers.go"
   go mod edit -replace "github.com/go-acme/lego/v4=$copy" "$modfile"
+}
+
+# Downloads what is needed, and counts it.
+list_packages() {
+  without_dns_providers
+  go list "${flags[@]:0:2}" -deps "${paths[@]}" | sort -u >"$work/packages"
 }
 
 key() { # of a command: what its binary depends on
@@ -47,11 +52,12 @@ key() { # of a command: what its binary depends on
 }
 
 progress() { # (-v names each package when it is compiled)
-  echo "$(grep -c -v '^go: ' "$1") of at most $packages packages compiled, $(find "$work" -type f -perm -u+x | wc -l) of ${#missing[@]} commands linked; now $(tail -n 1 "$1")"
+  if [ ! -s "$work/packages" ]; then echo "$(grep -c downloading "$1") modules downloaded" && return; fi
+  echo "$(grep -c -v '^go: ' "$1") of at most $(wc -l <"$work/packages") packages compiled, $(find "$work" -type f -perm -u+x | wc -l) of ${#missing[@]} commands linked; now $(tail -n 1 "$1")"
 }
 
 have go || die "building the cluster's tools needs Go 1.26 or newer; install it, or kind, kubectl and helm, and try again"
-export CGO_ENABLED=0
+export CGO_ENABLED=0 GOWORK=off
 mkdir -p "$CACHE/bin" "$CACHE/tools"
 missing=()
 for name in "$@"; do
@@ -68,8 +74,7 @@ cp go.mod go.sum "$CACHE/tools/"
 work=$(mktemp -d "$CACHE/tools/build.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 mapfile -t paths < <(for name in "${missing[@]}"; do package "$name"; done)
-without_dns_providers
-packages=$(go list "${flags[@]:0:2}" -deps "${paths[@]}" | sort -u | wc -l)
+long "tools: Go modules" "$CACHE/tools/download.log" list_packages
 long "tools: building ${missing[*]}" "$CACHE/tools/build.log" nice -n "${BUILD_NICE:-0}" go build "${flags[@]}" -v -o "$work/" "${paths[@]}"
 [ ! -e "$work/v3" ] || mv "$work/v3" "$work/server"
 [ ! -e "$work/server" ] || mv "$work/server" "$work/etcd"
