@@ -4,8 +4,8 @@
 //! Integers and fractions are drawn by the few lines below and not by a library's distributions, whose values may
 //! change between releases.
 
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use rand_chacha::rand_core::{Rng, SeedableRng};
 
 /// A stream of random numbers that depends on a seed, a purpose and an index only.
 pub(crate) struct Random(ChaCha8Rng);
