@@ -1,18 +1,39 @@
 //! The controller of AnomalyModels.
 
+pub mod apply;
+pub mod backoff;
 pub mod check;
 pub mod client;
 pub mod config;
+pub mod contents;
+pub mod context;
+pub mod controller;
 pub mod desired;
+pub mod events;
+pub mod facts;
 pub mod fence;
+#[cfg(test)]
+pub(crate) mod fixtures;
 pub mod http;
+pub mod kinds;
 pub mod leader;
+pub mod memory;
+pub mod models;
+pub mod observe;
 pub mod observed;
 pub mod outcome;
+pub mod owned_fields;
+pub mod ownership;
+pub mod publish;
+pub mod reconcile;
+pub mod references;
 pub mod resources;
 pub mod settings;
 pub mod status;
+pub mod store;
 pub mod telemetry;
 pub mod training;
 pub mod transitions;
 pub mod validate;
+pub mod watch;
+pub mod writes;

@@ -1,0 +1,229 @@
+//! Carries out a plan. Talks to the API server. The order is the point of this file; single writes are in `writes`.
+//!
+//! Nothing is written that is in place already, and nothing that is somebody else's.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use api::labels;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::core::{Resource, ResourceExt};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::context::Context;
+use crate::desired::{Children, TrainingJob};
+use crate::facts::Child;
+use crate::kinds::Kind;
+use crate::observe::Seen;
+use crate::outcome::{Applied, Plan};
+use crate::store::ModelRef;
+use crate::writes::{Hand, WriteError};
+
+/// What came of a plan: also of the part of it that was carried out before something failed.
+pub struct Attempt {
+    /// What was done.
+    pub applied: Applied,
+    /// What is to be tried again.
+    pub error: Option<WriteError>,
+}
+
+/// Carries out a plan, unless the model is paused.
+pub async fn apply(context: &Context, seen: &Seen, plan: &Plan) -> Attempt {
+    let model = &seen.observed.model;
+    if model.annotations().get(labels::PAUSED).is_some_and(|value| value == "true") {
+        return Attempt { applied: Applied { paused: true, ..Applied::default() }, error: None };
+    }
+    let at = ModelRef::new(model.namespace().unwrap_or_default(), model.name_any());
+    let mut arm = Arm { context, at, seen, hand: Hand::new(context, model), wanted: BTreeSet::new() };
+    let error = arm.carry_out(plan).await.err();
+    Attempt { applied: arm.hand.applied, error }
+}
+
+struct Arm<'a> {
+    context: &'a Context,
+    at: ModelRef,
+    seen: &'a Seen,
+    hand: Hand<'a>,
+    /// Children that are wanted: they are not pruned.
+    wanted: BTreeSet<(Kind, String)>,
+}
+
+impl Arm<'_> {
+    async fn carry_out(&mut self, plan: &Plan) -> Result<(), WriteError> {
+        let Plan {
+            children,
+            start,
+            missing_input,
+            delete_jobs,
+            reject,
+            prune_revisions,
+            decisions: _,
+            look_again: _,
+        } = plan;
+        // Before anything is decided by who owns a revision.
+        self.adopt_revisions().await?;
+        // Before the Deployment goes back: after a crash in between, the bad revision would be rolled out again.
+        self.reject(reject.as_deref()).await?;
+        // First of all, nothing stays exposed that should not be.
+        self.note_wanted(children);
+        self.prune(&[Kind::Ingress]).await?;
+        // A Job that is obsolete must not hold the place of its successor.
+        self.delete(Kind::Job, delete_jobs).await?;
+        self.train(children, start.as_ref(), missing_input.as_ref()).await?;
+        self.serve(children).await?;
+        // What was wanted before is removed once its successor stands.
+        self.prune(&Kind::ALL).await?;
+        self.delete(Kind::ConfigMap, prune_revisions).await
+    }
+
+    /// RBAC before the Job: a trainer that starts without its Role fails at the very end.
+    async fn train(
+        &mut self,
+        children: &Children,
+        start: Option<&TrainingJob>,
+        missing_input: Option<&(String, k8s_openapi::api::core::v1::ConfigMap)>,
+    ) -> Result<(), WriteError> {
+        let account = self.ensure(Kind::ServiceAccount, children.trainer_service_account.as_ref()).await?;
+        let role = self.ensure(Kind::Role, children.trainer_role.as_ref()).await?;
+        let binding = self.ensure(Kind::RoleBinding, children.trainer_role_binding.as_ref()).await?;
+        if let Some((job, input)) = missing_input {
+            self.input(job, input).await?;
+        }
+        match start {
+            Some(training) if account && role && binding => self.start(training).await,
+            _ => Ok(()),
+        }
+    }
+
+    /// Each step needs the one before it: the htpasswd line is made of the credentials; pods mount it; who may reach a
+    /// pod is said before there is one; the Ingress comes last, when all that guards it is in place.
+    async fn serve(&mut self, children: &Children) -> Result<(), WriteError> {
+        let credentials = self.ensure(Kind::Secret, children.credentials.as_ref()).await?;
+        let htpasswd = credentials && self.ensure(Kind::Secret, children.htpasswd.as_ref()).await?;
+        let policy = self.ensure(Kind::NetworkPolicy, children.network_policy.as_ref()).await?;
+        let deployment =
+            htpasswd && policy && self.ensure(Kind::Deployment, children.deployment.as_ref()).await?;
+        let service = self.ensure(Kind::Service, children.service.as_ref()).await?;
+        let middleware = htpasswd && self.ensure(Kind::Middleware, children.middleware.as_ref()).await?;
+        if deployment && service && middleware {
+            self.ensure(Kind::Ingress, children.ingress.as_ref()).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether the child is as wanted; what is not wanted stands in nobody's way.
+    async fn ensure<K: Serialize>(&mut self, kind: Kind, wanted: Option<&K>) -> Result<bool, WriteError> {
+        match wanted {
+            Some(wanted) => self.hand.ensure(kind, wanted).await,
+            None => Ok(true),
+        }
+    }
+
+    /// Every child by name. No `..`: a new child must not be pruned because it was forgotten here.
+    fn note_wanted(&mut self, children: &Children) {
+        let Children {
+            trainer_service_account,
+            trainer_role,
+            trainer_role_binding,
+            credentials,
+            htpasswd,
+            network_policy,
+            deployment,
+            service,
+            middleware,
+            ingress,
+        } = children;
+        let names = [
+            (Kind::ServiceAccount, trainer_service_account.as_ref().map(ResourceExt::name_any)),
+            (Kind::Role, trainer_role.as_ref().map(ResourceExt::name_any)),
+            (Kind::RoleBinding, trainer_role_binding.as_ref().map(ResourceExt::name_any)),
+            (Kind::Secret, credentials.as_ref().map(ResourceExt::name_any)),
+            (Kind::Secret, htpasswd.as_ref().map(ResourceExt::name_any)),
+            (Kind::NetworkPolicy, network_policy.as_ref().map(ResourceExt::name_any)),
+            (Kind::Deployment, deployment.as_ref().map(ResourceExt::name_any)),
+            (Kind::Service, service.as_ref().map(ResourceExt::name_any)),
+            (Kind::Middleware, middleware.as_ref().map(ResourceExt::name_any)),
+            (Kind::Ingress, ingress.as_ref().map(ResourceExt::name_any)),
+        ];
+        self.wanted = names.into_iter().filter_map(|(kind, name)| Some((kind, name?))).collect();
+    }
+
+    /// Deletes what carries our label, is controlled by this very model, and is not wanted. Never a Job or a revision,
+    /// and never before everything of the kind is known.
+    async fn prune(&mut self, kinds: &[Kind]) -> Result<(), WriteError> {
+        for kind in kinds.iter().filter(|kind| kind.prunable()) {
+            if !self.context.memory.children.is_complete(*kind, &self.at.namespace) {
+                continue;
+            }
+            for child in self.ours(*kind) {
+                if !self.wanted.contains(&(*kind, child.name.clone())) {
+                    self.hand.delete(&child).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes Jobs or revisions that the plan names.
+    async fn delete(&mut self, kind: Kind, names: &[String]) -> Result<(), WriteError> {
+        for child in self.ours(kind).iter().filter(|child| names.contains(&child.name)) {
+            self.hand.delete(child).await?;
+        }
+        Ok(())
+    }
+
+    /// Children that carry our label, are controlled by this model and are not on their way out.
+    fn ours(&self, kind: Kind) -> Vec<Arc<Child>> {
+        let mut children = self.context.memory.children.of_model(kind, &self.at);
+        let uid = self.seen.observed.model.meta().uid.as_ref();
+        children.retain(|c| !c.deleting && c.owner.as_ref().is_some_and(|owner| Some(&owner.uid) == uid));
+        children
+    }
+
+    /// A Job is made once; then its input, which it owns, so that the two go together.
+    async fn start(&mut self, training: &TrainingJob) -> Result<(), WriteError> {
+        let TrainingJob { job, input } = training;
+        let owner = self.seen.observed.model.uid().unwrap_or_default();
+        match self.hand.create(Kind::Job, job, &owner).await? {
+            Some(uid) => self.input(&uid, input).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn input(
+        &mut self,
+        job: &str,
+        input: &k8s_openapi::api::core::v1::ConfigMap,
+    ) -> Result<(), WriteError> {
+        let mut input = input.clone();
+        input.metadata.owner_references = Some(vec![OwnerReference {
+            api_version: "batch/v1".into(),
+            kind: "Job".into(),
+            name: input.name_any(),
+            uid: job.to_owned(),
+            controller: Some(true),
+            block_owner_deletion: None,
+        }]);
+        self.hand.create(Kind::ConfigMap, &input, job).await?;
+        Ok(())
+    }
+
+    /// Revisions that lost their owner (a backup, an orphaning delete) become ours again.
+    async fn adopt_revisions(&mut self) -> Result<(), WriteError> {
+        let owner = self.seen.observed.model.controller_owner_ref(&());
+        for orphan in &self.seen.orphans {
+            let owners = json!({ "ownerReferences": [owner] });
+            self.hand.patch_metadata(orphan, owners).await?;
+        }
+        Ok(())
+    }
+
+    async fn reject(&mut self, revision: Option<&str>) -> Result<(), WriteError> {
+        let Some(name) = revision else { return Ok(()) };
+        for child in self.ours(Kind::ConfigMap).iter().filter(|child| child.name == name) {
+            self.hand.patch_metadata(child, json!({ "annotations": { labels::REJECTED: "true" } })).await?;
+        }
+        Ok(())
+    }
+}

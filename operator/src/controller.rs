@@ -1,0 +1,205 @@
+//! Wires watches, memory and reconcile together, and runs them until told to stop.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::labels;
+use futures::StreamExt;
+use kube::Client;
+use kube::core::ApiResource;
+use kube::runtime::controller::{Config, Controller};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::context::Context;
+use crate::kinds::{Kind, resource_name};
+use crate::memory::{ChildSink, Memory, ModelSink, ReferenceSink};
+use crate::models::Stored;
+use crate::reconcile::{reconcile, retry};
+use crate::references::ReferenceKind;
+use crate::settings::{Namespaces, SecretsAccess, Settings};
+use crate::store::Scope;
+use crate::telemetry::Metrics;
+use crate::watch::{self, Target};
+
+/// Models that are reconciled at the same time.
+const CONCURRENCY: u16 = 16;
+/// How often optional kinds are looked up.
+const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
+/// How often counts of models and failing watches are brought up to date.
+const PULSE: Duration = Duration::from_secs(5);
+
+/// The controller ended although nobody asked for it.
+#[derive(Debug, thiserror::Error)]
+pub enum ControllerError {
+    /// A task that never ends has ended.
+    #[error("a watch ended unexpectedly: {0}")]
+    WatchEnded(String),
+    /// The stream of reconciles ended.
+    #[error("the controller ended unexpectedly")]
+    Ended,
+}
+
+/// Runs until `stop`; reconciles that have begun are finished.
+pub async fn run(
+    client: Client,
+    settings: Settings,
+    scope: Namespaces,
+    metrics: Arc<Metrics>,
+    identity: String,
+    stop: CancellationToken,
+) -> Result<(), ControllerError> {
+    let (memory, triggered) = Memory::new();
+    let models = memory.models.clone();
+    let context = Arc::new(Context::new(client, settings, scope, memory, metrics, identity));
+    let mut tasks = watches(&context);
+    // Triggers come from the watches' own tasks; the controller's own stream stays silent.
+    let mut reconciles = Controller::for_stream(futures::stream::pending(), models)
+        .with_config(Config::default().concurrency(CONCURRENCY))
+        .reconcile_on(triggered)
+        .graceful_shutdown_on(stop.clone().cancelled_owned())
+        .run(reconcile, |stored, error, context| retry(&stored, error, &context), Arc::clone(&context))
+        .boxed();
+    loop {
+        tokio::select! {
+            ended = tasks.join_next() => {
+                return Err(ControllerError::WatchEnded(ended.map_or_else(String::new, |e| format!("{e:?}"))));
+            }
+            // Failures are logged by `retry`; a model that is gone is no failure.
+            pass = reconciles.next() => match pass {
+                Some(_) => {}
+                None if stop.is_cancelled() => return Ok(()),
+                None => return Err(ControllerError::Ended),
+            },
+        }
+    }
+}
+
+/// One task for each kind and scope, one that looks up optional kinds, and the pulse.
+fn watches(context: &Arc<Context>) -> JoinSet<()> {
+    let mut tasks = JoinSet::new();
+    for scope in context.scopes() {
+        let sink = ModelSink { memory: Arc::clone(&context.memory), scope: scope.clone() };
+        spawn(&mut tasks, context, target(ApiResource::erase::<Stored>(&()), &scope), sink);
+        for kind in context.kinds().into_iter().filter(|kind| !kind.optional()) {
+            spawn_children(&mut tasks, context, kind, &scope);
+        }
+        let secrets = context.settings.secrets == SecretsAccess::Cluster;
+        for kind in
+            [Some(ReferenceKind::ConfigMap), secrets.then_some(ReferenceKind::Secret)].into_iter().flatten()
+        {
+            spawn_references(&mut tasks, context, kind, &scope);
+        }
+    }
+    spawn_references(&mut tasks, context, ReferenceKind::IngressClass, &None);
+    for kind in context.kinds().into_iter().filter(|kind| kind.optional()) {
+        tasks.spawn(look_up(Arc::clone(context), kind));
+    }
+    tasks.spawn(pulse(Arc::clone(context)));
+    tasks
+}
+
+fn target(resource: ApiResource, scope: &Scope) -> Target {
+    Target { resource, scope: scope.clone(), selector: None, metadata_only: false }
+}
+
+fn spawn<S: watch::Sink>(tasks: &mut JoinSet<()>, context: &Context, target: Target, sink: S) {
+    tasks.spawn(watch::run(
+        context.client.clone(),
+        target,
+        Arc::new(sink),
+        Arc::clone(&context.memory.health),
+    ));
+}
+
+fn spawn_children(tasks: &mut JoinSet<()>, context: &Context, kind: Kind, scope: &Scope) {
+    let sink = ChildSink { memory: Arc::clone(&context.memory), kind, scope: scope.clone() };
+    let target = Target {
+        selector: Some(labels::MODEL.into()),
+        metadata_only: kind.metadata_only(),
+        ..target(kind.resource(), scope)
+    };
+    spawn(tasks, context, target, sink);
+}
+
+/// References carry no label of ours: all of the kind are watched, by metadata, and only versions are remembered.
+fn spawn_references(tasks: &mut JoinSet<()>, context: &Context, kind: ReferenceKind, scope: &Scope) {
+    let sink = ReferenceSink { memory: Arc::clone(&context.memory), kind, scope: scope.clone() };
+    spawn(tasks, context, Target { metadata_only: true, ..target(kind.resource(), scope) }, sink);
+}
+
+/// Watches an optional kind while its custom resource definition is installed.
+async fn look_up(context: Arc<Context>, kind: Kind) {
+    let resource = kind.resource();
+    let mut watching = JoinSet::new();
+    loop {
+        match is_installed(&context.client, &resource).await {
+            Ok(true) => {
+                if watching.is_empty() {
+                    for scope in context.scopes() {
+                        spawn_children(&mut watching, &context, kind, &scope);
+                    }
+                    context.memory.installed(kind, &context.scopes(), true);
+                }
+            }
+            Ok(false) => {
+                watching.abort_all();
+                watching = JoinSet::new();
+                for scope in context.scopes() {
+                    context.memory.health.forget(&target(resource.clone(), &scope));
+                }
+                context.metrics.watch_gone(&resource_name(&resource));
+                context.memory.installed(kind, &context.scopes(), false);
+            }
+            Err(error) => {
+                tracing::debug!(
+                    resource = resource_name(&resource),
+                    error = watch::said(&error),
+                    "cannot look up"
+                );
+            }
+        }
+        tokio::time::sleep(LOOK_UP_EVERY).await;
+    }
+}
+
+async fn is_installed(client: &Client, resource: &ApiResource) -> kube::Result<bool> {
+    match client.list_api_group_resources(&resource.api_version).await {
+        Ok(list) => Ok(list.resources.iter().any(|known| known.name == resource.plural)),
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Keeps counts up to date, and asks for reconciles when a watch has begun to fail for long, or works again.
+async fn pulse(context: Arc<Context>) {
+    let mut failing = BTreeSet::new();
+    let mut counted = BTreeMap::new();
+    loop {
+        tokio::time::sleep(PULSE).await;
+        let now: BTreeSet<String> =
+            context.memory.health.failing(None).into_iter().map(|failure| failure.resource).collect();
+        for resource in failing.union(&now) {
+            context.metrics.watch_failing(resource, now.contains(resource));
+        }
+        if failing != now {
+            context.memory.trigger_all();
+        }
+        failing = now;
+        count_models(&context, &mut counted);
+    }
+}
+
+fn count_models(context: &Context, counted: &mut BTreeMap<(String, &'static str), usize>) {
+    counted.values_mut().for_each(|count| *count = 0);
+    for stored in context.memory.models.state() {
+        let status = stored.readable().and_then(|model| model.status.as_ref());
+        for condition in status.into_iter().flat_map(|status| &status.conditions) {
+            *counted.entry((condition.type_.clone(), condition.status.as_str())).or_default() += 1;
+        }
+    }
+    for ((condition, status), count) in counted {
+        context.metrics.models(condition, status, *count);
+    }
+}

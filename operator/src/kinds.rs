@@ -1,0 +1,131 @@
+//! The kinds of children, and what the operator does with each. Pure: no I/O here.
+
+use kube::core::{ApiResource, GroupVersionKind, Resource};
+
+/// A kind of child.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Made once, never applied.
+    Job,
+    /// Revisions and inputs of Jobs: made once, never applied.
+    ConfigMap,
+    /// Watched for facts, never written.
+    Pod,
+    /// Applied.
+    ServiceAccount,
+    /// Applied.
+    Role,
+    /// Applied.
+    RoleBinding,
+    /// Applied.
+    Secret,
+    /// Applied.
+    NetworkPolicy,
+    /// Applied.
+    Deployment,
+    /// Applied.
+    Service,
+    /// Applied, if its custom resource definition is installed.
+    Middleware,
+    /// Applied last, deleted first.
+    Ingress,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 12] = [
+        Self::Job,
+        Self::ConfigMap,
+        Self::Pod,
+        Self::ServiceAccount,
+        Self::Role,
+        Self::RoleBinding,
+        Self::Secret,
+        Self::NetworkPolicy,
+        Self::Deployment,
+        Self::Service,
+        Self::Middleware,
+        Self::Ingress,
+    ];
+
+    /// Where the API server serves it.
+    pub fn resource(self) -> ApiResource {
+        use k8s_openapi::api::{apps, batch, core, networking, rbac};
+        fn of<K: Resource<DynamicType = ()>>() -> ApiResource {
+            ApiResource::erase::<K>(&())
+        }
+        match self {
+            Self::Job => of::<batch::v1::Job>(),
+            Self::ConfigMap => of::<core::v1::ConfigMap>(),
+            Self::Pod => of::<core::v1::Pod>(),
+            Self::ServiceAccount => of::<core::v1::ServiceAccount>(),
+            Self::Role => of::<rbac::v1::Role>(),
+            Self::RoleBinding => of::<rbac::v1::RoleBinding>(),
+            Self::Secret => of::<core::v1::Secret>(),
+            Self::NetworkPolicy => of::<networking::v1::NetworkPolicy>(),
+            Self::Deployment => of::<apps::v1::Deployment>(),
+            Self::Service => of::<core::v1::Service>(),
+            Self::Middleware => ApiResource::from_gvk_with_plural(
+                &GroupVersionKind::gvk("traefik.io", "v1alpha1", "Middleware"),
+                "middlewares",
+            ),
+            Self::Ingress => of::<networking::v1::Ingress>(),
+        }
+    }
+
+    /// Its name as people know it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Job => "Job",
+            Self::ConfigMap => "ConfigMap",
+            Self::Pod => "Pod",
+            Self::ServiceAccount => "ServiceAccount",
+            Self::Role => "Role",
+            Self::RoleBinding => "RoleBinding",
+            Self::Secret => "Secret",
+            Self::NetworkPolicy => "NetworkPolicy",
+            Self::Deployment => "Deployment",
+            Self::Service => "Service",
+            Self::Middleware => "Middleware",
+            Self::Ingress => "Ingress",
+        }
+    }
+
+    /// Whether only its metadata is watched: models and passwords do not pass through the watch.
+    pub fn metadata_only(self) -> bool {
+        matches!(self, Self::ConfigMap | Self::Secret)
+    }
+
+    /// Whether it may be missing in a cluster.
+    pub fn optional(self) -> bool {
+        self == Self::Middleware
+    }
+
+    /// Whether it is pruned when it is no longer wanted. Jobs and revisions never are: they are deleted by name.
+    pub fn prunable(self) -> bool {
+        !matches!(self, Self::Job | Self::ConfigMap | Self::Pod)
+    }
+}
+
+/// `deployments.apps`, as RBAC and `kubectl` write it.
+pub fn resource_name(resource: &ApiResource) -> String {
+    match resource.group.as_str() {
+        "" => resource.plural.clone(),
+        group => format!("{}.{group}", resource.plural),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_called_what_the_api_server_calls_it() {
+        for kind in Kind::ALL {
+            assert_eq!(kind.resource().kind, kind.as_str());
+        }
+        assert_eq!(resource_name(&Kind::Deployment.resource()), "deployments.apps");
+        assert_eq!(resource_name(&Kind::NetworkPolicy.resource()), "networkpolicies.networking.k8s.io");
+        assert_eq!(resource_name(&Kind::Pod.resource()), "pods");
+    }
+}

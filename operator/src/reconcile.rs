@@ -1,0 +1,249 @@
+//! The whole way of one model: observe → validate → plan → apply → status → publish.
+//!
+//! Observe, apply and publish talk to the API server; validate, plan and status are pure. Status is published on success
+//! and on failure. The only retry is the model's own back-off.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use api::conditions::reason;
+use api::{AnomalyModel, AnomalyModelStatus};
+use jiff::Timestamp;
+use kube::core::{Resource, ResourceExt};
+use kube::runtime::controller::Action;
+
+use crate::apply::{Attempt, apply};
+use crate::backoff;
+use crate::context::Context;
+use crate::desired::plan;
+use crate::models::Stored;
+use crate::observe::{ObserveError, Seen, observe, sooner};
+use crate::outcome::{Plan, Problem};
+use crate::publish::{PublishError, interrupted, publish};
+use crate::status::{Outcome, status, unreadable};
+use crate::telemetry::ReconcileOutcome;
+use crate::validate::validate;
+use crate::writes::WriteError;
+
+/// After so many failures in a row a failure is told in status: a single one heals unnoticed.
+const TOLD_AFTER: u32 = 3;
+/// Own writes and first lists announce themselves; this is for the case that they do not.
+const LOOK_AFTER: Duration = Duration::from_secs(5);
+
+/// Why a model is reconciled again after a while.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What there is could not be seen.
+    #[error(transparent)]
+    Observe(#[from] ObserveError),
+    /// A write failed.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// A write was refused, or an object with our name is somebody else's.
+    #[error("{}: {}", .0.object, .0.message)]
+    Refused(Problem),
+    /// Status could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+}
+
+impl Error {
+    /// A word for metrics and logs. All of them are retried by back-off; what waits for a change is no error.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Observe(_) => "Observe",
+            Self::Write(WriteError::Conflict { .. }) => "Conflict",
+            Self::Write(WriteError::Failed { .. }) => "Write",
+            Self::Refused(_) => "Refused",
+            Self::Publish(_) => "Publish",
+        }
+    }
+}
+
+/// How a pass ended.
+enum Pass {
+    /// It was too early; says when to look again at the latest.
+    Waits(Duration),
+    /// The spec cannot be honoured.
+    Invalid,
+    /// All that could be done was done.
+    Done(Option<Duration>),
+}
+
+/// Reconciles one model.
+pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
+    let begun = Instant::now();
+    let pass = pass(&stored, &context).await;
+    let outcome = match &pass {
+        Ok(Pass::Waits(after)) => return Ok(Action::requeue(*after)),
+        Ok(Pass::Invalid) => ReconcileOutcome::Invalid,
+        Ok(Pass::Done(_)) => ReconcileOutcome::Applied,
+        Err(_) => ReconcileOutcome::Failed,
+    };
+    context.metrics.reconciled(outcome, begun.elapsed());
+    if let Ok(Pass::Invalid | Pass::Done(_)) = &pass {
+        context.memory.failures.clear(&stored.reference());
+    }
+    Ok(match pass? {
+        Pass::Done(Some(after)) | Pass::Waits(after) => Action::requeue(after),
+        Pass::Done(None) | Pass::Invalid => Action::await_change(),
+    })
+}
+
+async fn pass(stored: &Stored, context: &Context) -> Result<Pass, Error> {
+    let now = (context.clock)();
+    // Its children go with it.
+    if stored.meta().deletion_timestamp.is_some() {
+        return Ok(Pass::Done(None));
+    }
+    if waits_for_own_write(stored, context) {
+        return Ok(Pass::Waits(LOOK_AFTER));
+    }
+    let model = match &stored.model {
+        Ok(model) => model,
+        Err(why) => {
+            let generation = stored.meta().generation;
+            publish(context, stored, &unreadable(generation, &why.path, &why.message, &why.status, now))
+                .await?;
+            return Ok(Pass::Invalid);
+        }
+    };
+    if let Some(blind) = blindness(stored, context) {
+        return wait_for_sight(stored, context, model, blind, now).await;
+    }
+    let result = see_and_act(stored, context, model, now).await;
+    // A slot that was not used is free for others.
+    let at = stored.reference();
+    if !matches!(&result, Ok((_, true))) {
+        context.memory.trigger(context.memory.slots.release(&at));
+    }
+    match result {
+        Err(Error::Observe(error)) if context.memory.failures.count(&at) + 1 >= TOLD_AFTER => {
+            let known = model.status.clone().unwrap_or_default();
+            publish(context, stored, &blinded(model, known, (reason::APPLY_FAILED, error.to_string()), now))
+                .await?;
+            Err(error.into())
+        }
+        other => other.map(|(pass, _)| pass),
+    }
+}
+
+/// The way itself. Says also whether a training was started.
+async fn see_and_act(
+    stored: &Stored,
+    context: &Context,
+    model: &Arc<AnomalyModel>,
+    now: Timestamp,
+) -> Result<(Pass, bool), Error> {
+    let seen = observe(context, model, now).await?;
+    let validated = match validate(&seen.observed, &context.settings) {
+        Ok(validated) => validated,
+        Err(invalid) => {
+            publish(context, stored, &status(&seen.observed, &Outcome::Invalid(&invalid))).await?;
+            return Ok((Pass::Invalid, false));
+        }
+    };
+    let plan = plan(&validated, &seen.observed, &context.settings);
+    let attempt = apply(context, &seen, &plan).await;
+    let told = told(context, stored, &attempt);
+    publish(context, stored, &status(&seen.observed, &Outcome::Applied { plan: &plan, applied: &told }))
+        .await?;
+    Ok((Pass::Done(next_look(&seen, &plan, attempt)?), plan.start.is_some()))
+}
+
+/// What status is told: what happened, and a failure that does not heal.
+fn told(context: &Context, stored: &Stored, attempt: &Attempt) -> crate::outcome::Applied {
+    let at = stored.reference();
+    let mut told = attempt.applied.clone();
+    if let Some(error) = &attempt.error
+        && context.memory.failures.count(&at) + 1 >= TOLD_AFTER
+    {
+        let object = match error {
+            WriteError::Conflict { object, .. } | WriteError::Failed { object, .. } => object.clone(),
+        };
+        told.failures.push(Problem { object, message: error.to_string() });
+    }
+    told
+}
+
+/// Watches that have failed for a minute, each with verb and resource.
+fn failing_watches(stored: &Stored, context: &Context) -> Option<String> {
+    let failing = context.memory.health.failing(Some(&stored.reference().namespace));
+    let causes: Vec<String> = failing.iter().map(ToString::to_string).collect();
+    (!causes.is_empty()).then(|| format!("{}; check the operator's permissions", causes.join("; ")))
+}
+
+/// A status of a model of which not all can be seen.
+fn blinded(
+    model: &AnomalyModel,
+    known: AnomalyModelStatus,
+    why: (&'static str, String),
+    now: Timestamp,
+) -> AnomalyModelStatus {
+    let before = model.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+    interrupted(known, before, model.meta().generation, why, now)
+}
+
+/// When to look again although nothing changes; an error if something is to be tried again.
+fn next_look(seen: &Seen, plan: &Plan, attempt: Attempt) -> Result<Option<Duration>, Error> {
+    let Attempt { applied, error } = attempt;
+    if let Some(error) = error {
+        return Err(error.into());
+    }
+    if let Some(problem) = applied.failures.into_iter().chain(applied.conflicts).next() {
+        return Err(Error::Refused(problem));
+    }
+    let mut next = plan.look_again;
+    if let Some(other) = seen.look_again {
+        sooner(&mut next, other);
+    }
+    if applied.written > 0 {
+        sooner(&mut next, LOOK_AFTER);
+    }
+    Ok(next)
+}
+
+/// Deciding on what was before our own last write would repeat it.
+fn waits_for_own_write(stored: &Stored, context: &Context) -> bool {
+    let at = stored.reference();
+    let version = stored.resource_version().unwrap_or_default();
+    context.memory.published.is_ahead_of(&at, &version)
+        || context.memory.children.unseen_write(&at, Instant::now()).is_some()
+}
+
+/// What has not been listed yet; nothing is decided on half of the facts.
+fn blindness(stored: &Stored, context: &Context) -> Option<String> {
+    let namespace = stored.reference().namespace;
+    if !context.memory.models_listed(&context.scopes()) {
+        return Some("AnomalyModels are not listed yet".into());
+    }
+    let missing = context.memory.incomplete(&context.kinds(), &namespace);
+    let names: Vec<&str> = missing.iter().map(|kind| kind.as_str()).collect();
+    (!names.is_empty()).then(|| format!("not listed yet: {}", names.join(", ")))
+}
+
+async fn wait_for_sight(
+    stored: &Stored,
+    context: &Context,
+    model: &AnomalyModel,
+    blind: String,
+    now: Timestamp,
+) -> Result<Pass, Error> {
+    if let Some(causes) = failing_watches(stored, context) {
+        let known = model.status.clone().unwrap_or_default();
+        let why = (reason::WATCH_FAILING, format!("{blind}; {causes}"));
+        publish(context, stored, &blinded(model, known, why, now)).await?;
+    }
+    Ok(Pass::Waits(LOOK_AFTER))
+}
+
+/// When a model that failed is tried again: exponential back-off with jitter.
+pub fn retry(stored: &Arc<Stored>, error: &Error, context: &Context) -> Action {
+    let at = stored.reference();
+    let failures = context.memory.failures.failed(&at);
+    let after = backoff::MODEL.delay(failures);
+    let retry_ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    context.metrics.failed(error.reason());
+    tracing::warn!(model = %at, reason = error.reason(), failures, retry_ms, %error, "reconcile failed");
+    Action::requeue(after)
+}
