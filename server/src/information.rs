@@ -8,8 +8,9 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use detectors::config::DEFAULT_CONTAMINATION;
 use detectors::description::MODEL_FORMAT_VERSION;
-use detectors::{Description, Warning};
+use detectors::{Description, ThresholdConfig, Warning};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -69,7 +70,7 @@ pub(crate) fn render(name: &str, namespace: &str, description: &Description) -> 
         detector: detector(description),
         features: &description.features,
         threshold: description.threshold,
-        threshold_config: snake_case(to_value(&description.threshold_config)),
+        threshold_config: snake_case(to_value(&threshold_config(description))),
         flagged_training_share: description.flagged_training_share,
         training: Training { rows: description.rows, data_digest: &description.data_digest },
         model: ModelFile {
@@ -88,6 +89,16 @@ fn detector(description: &Description) -> Detector<'_> {
     let kind = description.detector.kind().unwrap_or("unknown");
     let parameters = to_value(&description.detector).get_mut(kind).map(Value::take).unwrap_or_default();
     Detector { kind, parameters: snake_case(parameters) }
+}
+
+/// What was asked for, or what a description without it means.
+fn threshold_config(description: &Description) -> ThresholdConfig {
+    match &description.threshold_config {
+        ThresholdConfig { contamination: None, score: None } => {
+            ThresholdConfig { contamination: Some(DEFAULT_CONTAMINATION), score: None }
+        }
+        asked => asked.clone(),
+    }
 }
 
 fn to_value(config: &impl Serialize) -> Value {

@@ -45,12 +45,15 @@ pub enum StartError {
     Signals(#[source] io::Error),
 }
 
+/// How long what is in flight may take after an interrupt.
+const INTERRUPTED: Duration = Duration::from_secs(2);
+
 /// What ends a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
     /// SIGTERM: lame duck first.
     Drain,
-    /// SIGINT, or a second signal of any kind: no more than what is in flight.
+    /// SIGINT: no lame duck. Any further signal ends the phase that the server is in.
     Now,
 }
 
@@ -107,21 +110,28 @@ impl Server {
         for Listening { port, listener, .. } in self.public.into_iter().chain([self.http]) {
             ports.spawn(port.serve(listener, self.phases.clone()));
         }
+        let mut finish = self.drain.finish;
         if stop.recv().await == Some(Stop::Drain) {
             lame_duck(&self.phase, self.drain.lame_duck, &mut stop).await;
+        } else {
+            finish = finish.min(INTERRUPTED);
         }
         self.phase.send_replace(Phase::Closing);
-        let ended =
-            tokio::time::timeout(self.drain.finish, async { while ports.join_next().await.is_some() {} });
-        match ended.await {
-            Ok(()) => info!("stopped"),
-            Err(_) => warn!(after_ms = self.drain.finish.as_millis(), "stopped with connections open"),
+        let cut = tokio::select! {
+            () = async { while ports.join_next().await.is_some() {} } => false,
+            () = tokio::time::sleep(finish) => true,
+            Some(_) = stop.recv() => true,
+        };
+        if cut {
+            warn!("stopped with connections open")
+        } else {
+            info!("stopped")
         }
         drop(self.background);
     }
 }
 
-/// Goes on serving while clients and proxies learn to go elsewhere; a second signal ends the patience.
+/// Goes on serving while clients and proxies learn to go elsewhere; another signal ends the patience.
 async fn lame_duck(phase: &watch::Sender<Phase>, duration: Duration, stop: &mut mpsc::Receiver<Stop>) {
     info!(
         duration_ms = duration.as_millis(),

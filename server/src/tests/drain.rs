@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use super::fixture::directory;
 use super::wire::{Running, get, ordinary};
-use crate::config::Public;
 use crate::server::Stop;
 
 /// Lame duck until the test says otherwise.
@@ -110,18 +108,4 @@ async fn an_interrupt_ends_at_once_and_a_hanging_request_does_not_keep_it() {
     assert_eq!(hanging.reply().await.status, 100);
     server.stop(Stop::Now).await;
     server.ended().await;
-}
-
-#[tokio::test]
-async fn the_public_port_answers_with_the_challenge_over_a_socket() {
-    let auth = directory("socket").join("auth");
-    std::fs::write(&auth, "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
-    let server = Running::start_public(Public::new(([127, 0, 0, 1], 0).into(), auth)).await;
-    let mut client = server.connect().await;
-    let reply = client.ask(get("/model_information")).await;
-    assert_eq!(reply.status, 401);
-    assert!(reply.head.contains("www-authenticate: basic realm=\"machine\""), "{reply:?}");
-    let authorized =
-        "GET /model_information HTTP/1.1\r\nhost: test\r\nauthorization: Basic YW5uOnNlY3JldA==\r\n\r\n";
-    assert_eq!(client.ask(authorized).await.status, 200);
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use super::fixture::directory;
 use super::wire::{Client, Running, get, ordinary, post};
+use crate::config::Public;
 
 /// Short enough for a test to wait for.
 const SHORT: Duration = Duration::from_millis(200);
@@ -153,4 +155,44 @@ async fn what_is_not_http_is_told_so() {
     let long = format!("GET /{} HTTP/1.1\r\nhost: test\r\n\r\n", "a".repeat(100_000));
     let reply = server.connect().await.ask(long).await;
     assert!((400..500).contains(&reply.status), "{reply:?}");
+}
+
+/// A server with its port `public`, on which ann is let in.
+async fn public(name: &str) -> Running {
+    let auth = directory(name).join("auth");
+    std::fs::write(&auth, "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
+    Running::start_public(Public::new(([127, 0, 0, 1], 0).into(), auth)).await
+}
+
+#[tokio::test]
+async fn the_public_port_answers_with_the_challenge_over_a_socket() {
+    let server = public("socket").await;
+    let mut client = server.connect().await;
+    let reply = client.ask(get("/model_information")).await;
+    assert_eq!(reply.status, 401);
+    assert!(reply.head.contains("www-authenticate: basic realm=\"machine\""), "{reply:?}");
+    let authorized =
+        "GET /model_information HTTP/1.1\r\nhost: test\r\nauthorization: Basic YW5uOnNlY3JldA==\r\n\r\n";
+    assert_eq!(client.ask(authorized).await.status, 200);
+}
+
+/// Requests that routers are seldom asked.
+const ODD: [&str; 6] = [
+    "OPTIONS * HTTP/1.1\r\nhost: test\r\n\r\n",
+    "CONNECT test:1 HTTP/1.1\r\nhost: test\r\n\r\n",
+    "GET http://test/predict HTTP/1.1\r\nhost: test\r\n\r\n",
+    "GET //metrics HTTP/1.1\r\nhost: test\r\n\r\n",
+    "GET /%6detrics/../%00 HTTP/1.1\r\nhost: test\r\n\r\n",
+    "BREW /prediction HTTP/1.1\r\nhost: test\r\n\r\n",
+];
+
+#[tokio::test]
+async fn odd_requests_are_refused_and_on_the_public_port_not_even_looked_at() {
+    let (http, public) = (Running::start(|_| {}).await, public("odd").await);
+    for request in ODD {
+        let reply = http.connect().await.ask(request).await;
+        assert!(reply.status == 404 || reply.status == 405, "{request}: {reply:?}");
+        assert!(reply.head.contains("application/problem+json"), "{request}: {reply:?}");
+        assert_eq!(public.connect().await.ask(request).await.status, 401, "{request}");
+    }
 }
