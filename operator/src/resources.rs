@@ -55,7 +55,9 @@ pub fn complete(
         if let Some(limit) = limits.get(name).filter(|limit| less(limit, request)) {
             errors.push(FieldError {
                 path: format!("{path}.requests[{name}]"),
-                message: format!("the request {request} exceeds the limit {limit}: lower it, or raise the limit"),
+                message: format!(
+                    "the request {request} exceeds the limit {limit}: lower it, or raise the limit"
+                ),
             });
         }
     }
@@ -66,7 +68,8 @@ impl Resources {
     /// As a container wants them.
     pub fn to_pod(&self) -> PodResources {
         let amounts = |of: &BTreeMap<String, String>| {
-            let amounts: BTreeMap<_, _> = of.iter().map(|(k, v)| (k.clone(), PodQuantity(v.clone()))).collect();
+            let amounts: BTreeMap<_, _> =
+                of.iter().map(|(k, v)| (k.clone(), PodQuantity(v.clone()))).collect();
             (!amounts.is_empty()).then_some(amounts)
         };
         PodResources { requests: amounts(&self.requests), limits: amounts(&self.limits), claims: None }
@@ -81,8 +84,9 @@ fn names(path: &str, written: &ResourceRequirements, errors: &mut Vec<FieldError
             if !(KNOWN.contains(&name.as_str()) || name.starts_with("hugepages-") || name.contains('/')) {
                 errors.push(FieldError {
                     path: format!("{path}.{kind}[{name}]"),
-                    message: "expected cpu, memory, ephemeral-storage, hugepages-… or a name like example.com/gpu"
-                        .into(),
+                    message:
+                        "expected cpu, memory, ephemeral-storage, hugepages-… or a name like example.com/gpu"
+                            .into(),
                 });
             }
         }
@@ -125,7 +129,8 @@ mod tests {
 
     #[test]
     fn amounts_are_written_as_the_api_server_writes_them() {
-        let (resources, errors) = completed("{requests: {cpu: 0.5, memory: 1024Mi}, limits: {memory: 2048Mi}}", &SERVER);
+        let (resources, errors) =
+            completed("{requests: {cpu: 0.5, memory: 1024Mi}, limits: {memory: 2048Mi}}", &SERVER);
         assert_eq!(resources.requests, map(&[("cpu", "500m"), ("memory", "1Gi")]));
         assert_eq!(resources.limits, map(&[("memory", "2Gi")]));
         assert!(errors.is_empty());

@@ -140,8 +140,9 @@ pub fn unreadable(
     use api::conditions::{READY, STALLED};
     let text = format!("{path}: {message}; correct the field, what runs stays as it is");
     let now = seconds(now);
-    let publish =
-        |verdict: Verdict, type_: &str| verdict.publish(type_, generation, previous.conditions.as_slice(), &now);
+    let publish = |verdict: Verdict, type_: &str| {
+        verdict.publish(type_, generation, previous.conditions.as_slice(), &now)
+    };
     let ready = publish(Verdict::no(reason::UNREADABLE, text.clone()), READY);
     let stalled = publish(Verdict::yes(reason::UNREADABLE, text), STALLED);
     let others = previous.conditions.iter().filter(|c| c.type_ != READY && c.type_ != STALLED).cloned();

@@ -17,8 +17,8 @@ use crate::validate::Validated;
 
 mod attempts;
 
-pub use attempts::back_off;
 use attempts::Attempts;
+pub use attempts::back_off;
 
 /// How long the revision of a Job that succeeded may take to be seen.
 const PUBLISHED_SOON: SignedDuration = SignedDuration::from_secs(30);
@@ -115,16 +115,17 @@ pub struct Failure {
     pub retry_at: Option<Timestamp>,
 }
 
-/// Decides.
-pub fn decide(model: &Validated, observed: &Observed, settings: &Settings) -> Decision {
+/// Decides; `reject` is the revision whose roll-out failed just now.
+pub fn decide(model: &Validated, observed: &Observed, settings: &Settings, reject: Option<&str>) -> Decision {
     let previous = observed.model.status.as_ref().and_then(|s| s.training.clone()).unwrap_or_default();
     let Some(training) = &model.training else {
         // A running Job may have read the data already; only `suspend` stops it.
-        let delete = if model.suspend { unpublished(observed).map(|j| j.name.clone()).collect() } else { Vec::new() };
+        let delete =
+            if model.suspend { unpublished(observed).map(|j| j.name.clone()).collect() } else { Vec::new() };
         return Decision { delete, record: previous, ..Decision::default() };
     };
     let inputs = inputs(model, &training.key);
-    let case = Case { model, observed, settings, key: &training.key, inputs, previous };
+    let case = Case { model, observed, settings, reject, key: &training.key, inputs, previous };
     case.decide()
 }
 
@@ -150,6 +151,7 @@ struct Case<'a> {
     model: &'a Validated,
     observed: &'a Observed,
     settings: &'a Settings,
+    reject: Option<&'a str>,
     key: &'a str,
     inputs: String,
     previous: TrainingStatus,
@@ -201,7 +203,8 @@ impl Case<'_> {
         }
         let of_key: Vec<&Revision> =
             newest_first(&self.observed.revisions).into_iter().filter(|r| r.key == self.key).collect();
-        let good = of_key.iter().find(|r| !r.rejected).map(|r| State::Done { revision: r.name.clone() });
+        let usable = |r: &Revision| !r.rejected && self.reject != Some(r.name.as_str());
+        let good = of_key.iter().find(|r| usable(r)).map(|r| State::Done { revision: r.name.clone() });
         good.or_else(|| of_key.first().map(|r| State::Rejected { revision: r.name.clone() }))
     }
 
@@ -225,7 +228,8 @@ impl Case<'_> {
     /// Training is due and no Job runs: whatever stands in its way, or a new Job.
     fn due(&self, attempts: &Attempts<'_>, decision: Decision) -> Decision {
         let now = self.observed.now;
-        let leaving: Vec<String> = decision.delete.iter().chain(&self.observed.terminating_jobs).cloned().collect();
+        let leaving: Vec<String> =
+            decision.delete.iter().chain(&self.observed.terminating_jobs).cloned().collect();
         if !leaving.is_empty() {
             return Decision { state: State::Waiting { jobs: leaving }, ..decision };
         }
@@ -287,7 +291,8 @@ impl Case<'_> {
     fn next_number(&self) -> u32 {
         let (name, short) = (&self.model.name, names::short_key(self.key));
         let prefixes = [format!("{name}-t-{short}-"), format!("{name}-r-{short}-")];
-        let revision = self.observed.model.status.as_ref().and_then(|s| s.revision.clone()).unwrap_or_default();
+        let revision =
+            self.observed.model.status.as_ref().and_then(|s| s.revision.clone()).unwrap_or_default();
         let highest = (self.observed.jobs.iter().map(|j| &j.name))
             .chain(&self.observed.terminating_jobs)
             .chain(self.observed.revisions.iter().map(|r| &r.name))

@@ -83,7 +83,8 @@ impl Both<'_> {
     fn trained(&self) -> Option<Note> {
         let (old, new) = (revision(self.old), revision(self.new));
         let latest = new.latest.filter(|latest| old.latest.as_ref() != Some(latest))?;
-        let known = find(self.new, TRAINED).filter(|c| c.message.contains(&latest)).map(|c| c.message.clone());
+        let known =
+            find(self.new, TRAINED).filter(|c| c.message.contains(&latest)).map(|c| c.message.clone());
         Some(normal("Trained", "Train", known.unwrap_or_else(|| format!("revision {latest} is trained"))))
     }
 
@@ -132,14 +133,16 @@ impl Both<'_> {
 
     /// Somebody asked for a pause, of training or of everything.
     fn held_back(&self) -> Option<Note> {
-        let held = self.turned(PROGRESSING, |c| [reason::PAUSED, reason::SUSPENDED].contains(&c.reason.as_str()))?;
+        let held =
+            self.turned(PROGRESSING, |c| [reason::PAUSED, reason::SUSPENDED].contains(&c.reason.as_str()))?;
         Some(normal(&held.reason, "Reconcile", held.message.clone()))
     }
 
     /// What was wrong with the spec is mended.
     fn mended(&self) -> Option<Note> {
         let stalled = |s: &AnomalyModelStatus| find(s, STALLED).is_some_and(|c| c.status == Status::True);
-        (stalled(self.old) && !stalled(self.new)).then(|| normal("SpecAccepted", "Reconcile", "the spec is valid again"))
+        (stalled(self.old) && !stalled(self.new))
+            .then(|| normal("SpecAccepted", "Reconcile", "the spec is valid again"))
     }
 
     /// The condition, if `is` holds of it now and did not before.

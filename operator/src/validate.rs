@@ -110,10 +110,18 @@ pub fn validate(observed: &Observed, _settings: &Settings) -> Result<Validated, 
     let name = model.metadata.name.clone().unwrap_or_default();
     let mut errors = validation::validate(&name, spec);
     errors.extend(detector_errors(spec));
-    let trainer_resources =
-        resources::complete("spec.training.resources", &spec.training.resources, &resources::TRAINER, &mut errors);
-    let server_resources =
-        resources::complete("spec.serving.resources", &spec.serving.resources, &resources::SERVER, &mut errors);
+    let trainer_resources = resources::complete(
+        "spec.training.resources",
+        &spec.training.resources,
+        &resources::TRAINER,
+        &mut errors,
+    );
+    let server_resources = resources::complete(
+        "spec.serving.resources",
+        &spec.serving.resources,
+        &resources::SERVER,
+        &mut errors,
+    );
     let data = data(&spec.training.source);
     let (Some(data), true) = (data, errors.is_empty()) else {
         return Err(Invalid { errors });

@@ -27,7 +27,12 @@ pub(super) struct Public {
 }
 
 /// Pods that serve `revision`.
-pub(super) fn deployment(model: &Validated, revision: &str, public: Option<&Public>, settings: &Settings) -> Deployment {
+pub(super) fn deployment(
+    model: &Validated,
+    revision: &str,
+    public: Option<&Public>,
+    settings: &Settings,
+) -> Deployment {
     let selector = LabelSelector {
         match_labels: Some(labels::server_selector(&model.name)),
         ..LabelSelector::default()

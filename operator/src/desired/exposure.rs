@@ -70,11 +70,16 @@ pub fn decide(model: &Validated, observed: &Observed, serves: bool) -> Exposure 
         let Exposed { host, path, .. } = exposed;
         return closed(
             reason::HOST_CONFLICT,
-            format!("host {host} path {path} belongs to the older AnomalyModel {older}: choose another host or path"),
+            format!(
+                "host {host} path {path} belongs to the older AnomalyModel {older}: choose another host or path"
+            ),
         );
     }
     if !serves {
-        return closed(reason::WAITING_FOR_REVISION, "nothing is exposed before the first revision is trained");
+        return closed(
+            reason::WAITING_FOR_REVISION,
+            "nothing is exposed before the first revision is trained",
+        );
     }
     let asks = match controller.as_str() {
         TRAEFIK if observed.middleware_installed => Asks::Traefik,
@@ -100,7 +105,10 @@ fn class(observed: &Observed) -> Result<(String, String), Exposure> {
         Some(IngressClass::Found { name, controller }) => Ok((name.clone(), controller.clone())),
         Some(IngressClass::NotFound { name, present }) => Err(closed(
             reason::INGRESS_CLASS_NOT_FOUND,
-            format!("IngressClass {name} does not exist ({}): correct spec.ingress.className", listed(present)),
+            format!(
+                "IngressClass {name} does not exist ({}): correct spec.ingress.className",
+                listed(present)
+            ),
         )),
         Some(IngressClass::NoDefault { present }) => Err(closed(
             reason::NO_DEFAULT_INGRESS_CLASS,

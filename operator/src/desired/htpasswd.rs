@@ -21,7 +21,10 @@ pub(super) fn htpasswd(model: &Validated, credentials: &Credentials) -> Secret {
     Secret {
         metadata: metadata::child(model, names::htpasswd(&model.name), labels::COMPONENT_SERVER),
         type_: Some("Opaque".into()),
-        data: Some(BTreeMap::from([(names::HTPASSWD_KEY.to_owned(), ByteString(line(credentials).into_bytes()))])),
+        data: Some(BTreeMap::from([(
+            names::HTPASSWD_KEY.to_owned(),
+            ByteString(line(credentials).into_bytes()),
+        )])),
         ..Secret::default()
     }
 }

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use api::{labels, names};
 use k8s_openapi::api::networking::v1::{
-    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend, IngressSpec,
-    IngressTLS, ServiceBackendPort,
+    HTTPIngressPath, HTTPIngressRuleValue, Ingress, IngressBackend, IngressRule, IngressServiceBackend,
+    IngressSpec, IngressTLS, ServiceBackendPort,
 };
 
 use super::exposure::{Asks, Open};
@@ -47,7 +47,12 @@ fn path(model: &Validated, exposed: &Exposed) -> HTTPIngressPath {
 }
 
 /// The user's annotations and ours; ours win.
-fn annotations(model: &Validated, exposed: &Exposed, open: &Open, auth: &str) -> Option<BTreeMap<String, String>> {
+fn annotations(
+    model: &Validated,
+    exposed: &Exposed,
+    open: &Open,
+    auth: &str,
+) -> Option<BTreeMap<String, String>> {
     let mut annotations = exposed.annotations.clone();
     match open.asks {
         Asks::Traefik => {

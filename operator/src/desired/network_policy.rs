@@ -44,7 +44,8 @@ fn rule(port: &str, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngres
 }
 
 fn peers(settings: &Settings) -> Vec<NetworkPolicyPeer> {
-    let own = NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
+    let own =
+        NetworkPolicyPeer { pod_selector: Some(LabelSelector::default()), ..NetworkPolicyPeer::default() };
     let monitoring = settings.monitoring_namespaces.iter().map(|namespace| NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector {
             match_labels: metadata::text([("kubernetes.io/metadata.name", namespace)]),

@@ -30,8 +30,8 @@ pub struct Decisions {
 
 /// All that should be done for the model now.
 pub fn plan(model: &Validated, observed: &Observed, settings: &Settings) -> Plan {
-    let training = training::decide(model, observed, settings);
     let revisions = revisions::choose(model, observed);
+    let training = training::decide(model, observed, settings, revisions.reject.as_deref());
     let exposure = exposure::decide(model, observed, revisions.serve.is_some());
     let job = |(key, run): (&Training, &Run)| TrainingJob {
         job: training_job::training_job(model, key, run, settings),
@@ -79,8 +79,14 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
         deployment: serve.map(|revision| deployment(model, revision, public.as_ref(), settings)),
         service: serve.map(|_| service::service(model, public.is_some())),
         // Only Traefik knows it.
-        middleware: open.filter(|open| open.asks == Asks::Traefik).map(|_| middleware::middleware(model, &auth)),
-        ingress: model.ingress.as_ref().zip(open).map(|(exposed, open)| ingress::ingress(model, exposed, open, &auth)),
+        middleware: open
+            .filter(|open| open.asks == Asks::Traefik)
+            .map(|_| middleware::middleware(model, &auth)),
+        ingress: model
+            .ingress
+            .as_ref()
+            .zip(open)
+            .map(|(exposed, open)| ingress::ingress(model, exposed, open, &auth)),
     }
 }
 

@@ -25,8 +25,10 @@ pub fn choose(model: &Validated, observed: &Observed) -> Choice {
     let current = observed.model.status.as_ref().and_then(current);
     let live = observed.deployment.as_ref();
     let reject = live.and_then(|live| failed(live, current, &observed.revisions));
-    let usable: Vec<&Revision> =
-        newest_first(&observed.revisions).into_iter().filter(|r| !r.rejected && Some(&r.name) != reject).collect();
+    let usable: Vec<&Revision> = newest_first(&observed.revisions)
+        .into_iter()
+        .filter(|r| !r.rejected && Some(&r.name) != reject)
+        .collect();
 
     let latest = key(model).and_then(|key| usable.iter().find(|r| r.key == key)).map(|r| r.name.as_str());
     let exists = |name: &&str| usable.iter().any(|r| r.name == *name);
@@ -37,7 +39,9 @@ pub fn choose(model: &Validated, observed: &Observed) -> Choice {
         // Every revision was deleted: pods that run have loaded theirs, and go on answering.
         .or_else(|| live.map(|l| l.revision.as_str()).filter(|name| !name.is_empty()));
     let prune = match (live, serve) {
-        (Some(live), Some(serve)) if live.rolled_out() && live.revision == serve => prune(model, observed, serve),
+        (Some(live), Some(serve)) if live.rolled_out() && live.revision == serve => {
+            prune(model, observed, serve)
+        }
         // While pods of two revisions may exist, nothing is forgotten.
         _ => Vec::new(),
     };
@@ -73,7 +77,8 @@ fn prune(model: &Validated, observed: &Observed, serve: &str) -> Vec<String> {
     // `retrain` was obeyed.
     let answers = model.retrain.as_ref().and_then(|_| sorted.iter().find(|r| r.retrain == model.retrain));
     let needed = |r: &Revision| {
-        r.rejected && Some(r.key.as_str()) == key(model) || answers.is_some_and(|answer| answer.name == r.name)
+        r.rejected && Some(r.key.as_str()) == key(model)
+            || answers.is_some_and(|answer| answer.name == r.name)
     };
     let mut others: Vec<&Revision> = sorted.iter().filter(|r| r.name != serve).copied().collect();
     let beyond = others.split_off(model.history_limit.min(others.len()));

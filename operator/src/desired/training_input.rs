@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use api::job::{
-    DATA_DIR, DataFile, INLINE_DATA_FILE, INPUT_DIR, INPUT_FILE, INPUT_VERSION, Owner, RevisionTarget, TrainingInput,
+    DATA_DIR, DataFile, INLINE_DATA_FILE, INPUT_DIR, INPUT_FILE, INPUT_VERSION, Owner, RevisionTarget,
+    TrainingInput,
 };
 use api::{labels, names};
 use k8s_openapi::api::core::v1::ConfigMap;

@@ -3,8 +3,8 @@
 use api::job::{DATA_DIR, EXIT_INPUT, INPUT_DIR, INPUT_FILE};
 use api::{labels, names};
 use k8s_openapi::api::batch::v1::{
-    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement, PodFailurePolicyOnPodConditionsPattern,
-    PodFailurePolicyRule,
+    Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
+    PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, KeyToPath, PodSpec, PodTemplateSpec, Volume, VolumeMount,
@@ -110,11 +110,20 @@ fn config_map_volume(volume: &str, config_map: &str, only: Option<&str>) -> Volu
     let items = only.map(|key| vec![KeyToPath { key: key.into(), path: key.into(), mode: None }]);
     Volume {
         name: volume.into(),
-        config_map: Some(ConfigMapVolumeSource { name: config_map.into(), items, ..ConfigMapVolumeSource::default() }),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map.into(),
+            items,
+            ..ConfigMapVolumeSource::default()
+        }),
         ..Volume::default()
     }
 }
 
 fn mount(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount { name: volume.into(), mount_path: path.into(), read_only: Some(true), ..VolumeMount::default() }
+    VolumeMount {
+        name: volume.into(),
+        mount_path: path.into(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    }
 }

@@ -47,7 +47,8 @@ pub(super) fn class(observed: &Observed) -> Option<String> {
 /// While the spec is invalid, an Ingress that exists stays what it was.
 pub(super) fn of_invalid(observed: &Observed) -> Option<Verdict> {
     observed.model.spec.ingress.as_ref()?;
-    let previous = observed.model.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == EXPOSED));
+    let previous =
+        observed.model.status.as_ref().and_then(|s| s.conditions.iter().find(|c| c.type_ == EXPOSED));
     Some(match previous.filter(|_| observed.ingress_exists).cloned() {
         Some(Condition { status, reason, message, .. }) => Verdict { status, reason: reason.into(), message },
         None => Verdict::no(reason::INVALID_SPEC, "nothing is exposed while the spec is invalid"),

@@ -8,14 +8,18 @@ use crate::training::State;
 
 pub(super) fn verdict(view: &View<'_>, trained: &Verdict) -> Verdict {
     if view.applied.paused {
-        let message = format!("the annotation {} is set: nothing is written but this status", api::labels::PAUSED);
+        let message =
+            format!("the annotation {} is set: nothing is written but this status", api::labels::PAUSED);
         return Verdict::no(reason::PAUSED, message);
     }
     if !view.applied.conflicts.is_empty() {
         return Verdict::no(reason::NAME_CONFLICT, listed(&view.applied.conflicts));
     }
     if !view.applied.failures.is_empty() {
-        return Verdict::yes(reason::APPLY_FAILED, format!("is tried again: {}", listed(&view.applied.failures)));
+        return Verdict::yes(
+            reason::APPLY_FAILED,
+            format!("is tried again: {}", listed(&view.applied.failures)),
+        );
     }
     training(view, trained).or_else(|| roll_out(view)).unwrap_or_else(|| at_rest(view, trained))
 }
@@ -39,7 +43,9 @@ fn training(view: &View<'_>, trained: &Verdict) -> Option<Verdict> {
     };
     let message = match (why, problems(view.observed, true)) {
         (reason::POD_BLOCKED, Some(problem)) => problem,
-        (reason::RETRAINING, _) => "the same spec and data are trained again, as the annotation asks".to_owned(),
+        (reason::RETRAINING, _) => {
+            "the same spec and data are trained again, as the annotation asks".to_owned()
+        }
         _ => trained.message.clone(),
     };
     Some(Verdict::yes(why, message))

@@ -10,7 +10,9 @@ pub(super) fn verdict(view: &View<'_>, trained: &Verdict, exposed: Option<&Verdi
     let missing = written(view)
         .or_else(|| trained_missing(view, trained))
         .or_else(|| roll_out_missing(view))
-        .or_else(|| exposed.filter(|e| e.status != Status::True).map(|e| Verdict::no(e.reason.clone(), &*e.message)));
+        .or_else(|| {
+            exposed.filter(|e| e.status != Status::True).map(|e| Verdict::no(e.reason.clone(), &*e.message))
+        });
     match missing {
         None => as_specified(view),
         Some(missing) if view.applied.paused => {
@@ -24,9 +26,13 @@ fn as_specified(view: &View<'_>) -> Verdict {
     let replicas = view.observed.model.spec.serving.replicas;
     let serve = view.serve.unwrap_or_default();
     if replicas == 0 {
-        return Verdict::yes(reason::SCALED_TO_ZERO, format!("revision {serve} is kept; no pod is asked for"));
+        return Verdict::yes(
+            reason::SCALED_TO_ZERO,
+            format!("revision {serve} is kept; no pod is asked for"),
+        );
     }
-    Verdict::yes(reason::AS_SPECIFIED, format!("revision {serve} is served by {replicas} pods"))
+    let pods = if replicas == 1 { "1 pod".to_owned() } else { format!("{replicas} pods") };
+    Verdict::yes(reason::AS_SPECIFIED, format!("revision {serve} is served by {pods}"))
 }
 
 /// Objects that could not be written.

@@ -25,8 +25,13 @@ pub(super) fn status(observed: &Observed, latest: Option<&Revision>) -> Revision
         Some(revision) => RevisionStatus { latest, ..described(revision) },
         // Deleted, but still served: what was known of it stays.
         None => {
-            let previous = observed.model.status.as_ref().and_then(|s| s.revision.clone()).unwrap_or_default();
-            let known = if previous.current.as_ref() == Some(&current) { previous } else { RevisionStatus::default() };
+            let previous =
+                observed.model.status.as_ref().and_then(|s| s.revision.clone()).unwrap_or_default();
+            let known = if previous.current.as_ref() == Some(&current) {
+                previous
+            } else {
+                RevisionStatus::default()
+            };
             RevisionStatus { latest, current: Some(current), ..known }
         }
     }

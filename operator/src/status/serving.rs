@@ -10,7 +10,9 @@ pub(super) fn verdict(observed: &Observed, wanted: bool) -> Verdict {
     let replicas = observed.model.spec.serving.replicas;
     let Some(live) = observed.deployment.as_ref() else {
         return match wanted {
-            false => Verdict::no(reason::NO_REVISION, "nothing is served before the first revision is trained"),
+            false => {
+                Verdict::no(reason::NO_REVISION, "nothing is served before the first revision is trained")
+            }
             true if replicas == 0 => scaled_to_zero(),
             true => Verdict::no(reason::NO_READY_PODS, "the pods are about to be made"),
         };

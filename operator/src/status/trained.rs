@@ -15,7 +15,9 @@ pub(super) fn verdict(view: &View<'_>) -> Verdict {
                 Verdict::unknown(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message))
             }
             None if view.proven() => done(view, reason::AS_SPECIFIED),
-            None => Verdict::unknown(reason::PAUSED, "a training is due; the annotation paused holds it back"),
+            None => {
+                Verdict::unknown(reason::PAUSED, "a training is due; the annotation paused holds it back")
+            }
         };
     }
     let state = &view.decisions.training.state;
@@ -47,7 +49,11 @@ pub(super) fn no_data(observed: &Observed) -> Verdict {
             format!(
                 "ConfigMap {namespace}/{name} has no key {key}, {}: add it, or correct \
                  spec.training.source.configMap.key",
-                if present.is_empty() { "nor any other".to_owned() } else { format!("only {}", present.join(", ")) }
+                if present.is_empty() {
+                    "nor any other".to_owned()
+                } else {
+                    format!("only {}", present.join(", "))
+                }
             ),
         ),
         Source::Found { origin, .. } => (reason::TRAINING, format!("{origin} was found")),
@@ -89,27 +95,36 @@ fn under_way(view: &View<'_>, state: &State) -> Verdict {
         State::Running { job, attempt, last_error } => {
             let blocked = problems(view.observed, true);
             if let Some(problem) = blocked {
-                return Verdict::unknown(reason::POD_BLOCKED, format!("the pod of Job {job} does not start: {problem}"));
+                return Verdict::unknown(
+                    reason::POD_BLOCKED,
+                    format!("the pod of Job {job} does not start: {problem}"),
+                );
             }
-            let before = last_error.as_ref().map(|e| format!("; the one before failed: {e}")).unwrap_or_default();
+            let before =
+                last_error.as_ref().map(|e| format!("; the one before failed: {e}")).unwrap_or_default();
             Verdict::unknown(reason::TRAINING, format!("attempt {attempt} runs as Job {job}{before}"))
         }
-        State::Publishing { job } => {
-            Verdict::unknown(reason::TRAINING, format!("Job {job} succeeded; its revision is about to be seen"))
-        }
+        State::Publishing { job } => Verdict::unknown(
+            reason::TRAINING,
+            format!("Job {job} succeeded; its revision is about to be seen"),
+        ),
         State::Waiting { jobs } => {
             Verdict::unknown(reason::TRAINING, format!("waits until Job {} is gone", jobs.join(", ")))
         }
-        State::Settling => {
-            Verdict::unknown(reason::DATA_CHANGING, "the data changed a moment ago; it is trained on when it rests")
-        }
-        State::Queued => {
-            Verdict::unknown(reason::QUEUED, "as many models train as may at once; this one waits for its turn")
-        }
+        State::Settling => Verdict::unknown(
+            reason::DATA_CHANGING,
+            "the data changed a moment ago; it is trained on when it rests",
+        ),
+        State::Queued => Verdict::unknown(
+            reason::QUEUED,
+            "as many models train as may at once; this one waits for its turn",
+        ),
         State::Suspended => {
             Verdict::unknown(reason::SUSPENDED, "a training is due; set spec.suspend to false to let it run")
         }
-        State::NoData | State::Done { .. } | State::Rejected { .. } | State::Failed(_) => no_data(view.observed),
+        State::NoData | State::Done { .. } | State::Rejected { .. } | State::Failed(_) => {
+            no_data(view.observed)
+        }
     }
 }
 

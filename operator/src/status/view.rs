@@ -58,7 +58,9 @@ impl<'a> View<'a> {
     /// can be served.
     pub(super) fn proven(&self) -> bool {
         let current = self.observed.revisions.iter().find(|r| Some(&r.name) == self.current.as_ref());
-        current.zip(self.latest).is_some_and(|(current, latest)| current.key == latest.key && !current.rejected)
+        current
+            .zip(self.latest)
+            .is_some_and(|(current, latest)| current.key == latest.key && !current.rejected)
     }
 
     /// Whether the pods lag behind only because some of them do not answer, as after the loss of a node.

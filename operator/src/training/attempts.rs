@@ -103,7 +103,11 @@ impl<'a> Attempts<'a> {
                     attempt: self.made,
                     reason: result.reason.clone(),
                     message: result.message.clone(),
-                    retry_at: if *input_at_fault { None } else { at.checked_add(back_off(self.made, uid)).ok() },
+                    retry_at: if *input_at_fault {
+                        None
+                    } else {
+                        at.checked_add(back_off(self.made, uid)).ok()
+                    },
                 }),
                 JobState::Active | JobState::Succeeded { .. } => None,
             },
@@ -127,7 +131,7 @@ fn recorded(previous: &TrainingStatus, same: bool) -> Option<u32> {
 /// Pause after failure number `attempt`: 5 minutes, doubled up to 6 hours, and up to a tenth more that depends on the
 /// model alone, so that models that fail together do not come back together.
 pub fn back_off(attempt: i64, uid: &str) -> SignedDuration {
-    let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(0).min(16);
+    let doublings = u32::try_from(attempt.saturating_sub(1).clamp(0, 16)).unwrap_or(0);
     let pause = (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE);
     let digest = sha256_hex(uid.as_bytes());
     let share = i64::from_str_radix(&digest[..4], 16).unwrap_or(0);

@@ -1,0 +1,103 @@
+//! Every child as a user would read it with `kubectl get -o yaml`.
+
+use api::job::{INPUT_FILE, TrainingInput};
+use insta::assert_yaml_snapshot;
+
+use super::{NGINX, TRAEFIK, with_password};
+use crate::fixtures::World;
+
+fn exposed(controller: &str) -> World {
+    with_password(World::ready().exposed(controller))
+}
+
+#[test]
+fn trainer_service_account() {
+    assert_yaml_snapshot!(World::new().plan().children.trainer_service_account);
+}
+
+#[test]
+fn trainer_role() {
+    assert_yaml_snapshot!(World::new().plan().children.trainer_role);
+}
+
+#[test]
+fn trainer_role_binding() {
+    assert_yaml_snapshot!(World::new().plan().children.trainer_role_binding);
+}
+
+#[test]
+fn training_job() {
+    assert_yaml_snapshot!(World::new().retrain("monday").plan().start.unwrap().job);
+}
+
+#[test]
+fn training_job_of_inline_data() {
+    assert_yaml_snapshot!(World::new().inline("mean,sd\n1,2\n").plan().start.unwrap().job.spec);
+}
+
+#[test]
+fn training_input() {
+    let input = World::new().inline("mean,sd\n1,2\n").retrain("monday").plan().start.unwrap().input;
+    assert_yaml_snapshot!(input);
+    let data = input.data.unwrap();
+    let read: TrainingInput = serde_json::from_str(&data[INPUT_FILE]).unwrap();
+    assert_yaml_snapshot!("training_input_json", read);
+}
+
+#[test]
+fn credentials() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.credentials);
+}
+
+#[test]
+fn htpasswd() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.htpasswd);
+}
+
+#[test]
+fn network_policy() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.network_policy);
+}
+
+#[test]
+fn deployment() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.deployment);
+}
+
+#[test]
+fn deployment_that_is_not_exposed() {
+    assert_yaml_snapshot!(World::ready().plan().children.deployment.unwrap().spec.unwrap().template.spec);
+}
+
+#[test]
+fn service() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.service);
+}
+
+#[test]
+fn middleware() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.middleware);
+}
+
+#[test]
+fn ingress_of_traefik_with_tls() {
+    let world = exposed(TRAEFIK).edited(|spec| {
+        let ingress = spec.ingress.as_mut().unwrap();
+        ingress.path = "/machine".into();
+        ingress.tls = Some(serde_yaml::from_str("{secretName: certificate}").unwrap());
+        ingress.annotations = serde_yaml::from_str("{cert-manager.io/cluster-issuer: letsencrypt}").unwrap();
+    });
+    assert_yaml_snapshot!(world.plan().children.ingress);
+}
+
+#[test]
+fn ingress_of_ingress_nginx_with_a_named_secret() {
+    let mut world = exposed(NGINX).edited(|spec| {
+        let auth = serde_yaml::from_str("{secretName: people}").unwrap();
+        spec.ingress.as_mut().unwrap().basic_auth = Some(auth);
+    });
+    world.observed.auth = crate::observed::Auth::Named;
+    let children = world.plan().children;
+    assert_eq!((children.credentials, children.htpasswd), (None, None));
+    assert_yaml_snapshot!(children.ingress);
+}
