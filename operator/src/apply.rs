@@ -104,10 +104,12 @@ impl Arm<'_> {
         let policy = self.ensure(Kind::NetworkPolicy, children.network_policy.as_ref()).await?;
         let deployment =
             htpasswd && policy && self.ensure(Kind::Deployment, children.deployment.as_ref()).await?;
+        self.hand.applied.deployment_in_place = deployment;
         let service = self.ensure(Kind::Service, children.service.as_ref()).await?;
         let middleware = htpasswd && self.ensure(Kind::Middleware, children.middleware.as_ref()).await?;
         if deployment && service && middleware {
-            self.ensure(Kind::Ingress, children.ingress.as_ref()).await?;
+            self.hand.applied.ingress_in_place =
+                self.ensure(Kind::Ingress, children.ingress.as_ref()).await?;
         }
         Ok(())
     }
@@ -186,7 +188,10 @@ impl Arm<'_> {
         let TrainingJob { job, input } = training;
         let owner = self.seen.observed.model.uid().unwrap_or_default();
         match self.hand.create(Kind::Job, job, &owner).await? {
-            Some(uid) => self.input(&uid, input).await,
+            Some(uid) => {
+                self.hand.applied.started = true;
+                self.input(&uid, input).await
+            }
             None => Ok(()),
         }
     }

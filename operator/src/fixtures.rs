@@ -208,13 +208,27 @@ impl World {
 
     pub(crate) fn reconcile(&mut self) -> Plan {
         let plan = self.plan();
-        self.applied.deployment_written = !self.applied.paused && plan.children.deployment != self.deployed;
+        self.note_writes(&plan);
         let new = status(&self.observed, &Outcome::Applied { plan: &plan, applied: &self.applied });
         Arc::make_mut(&mut self.observed.model).status = Some(new);
         if !self.applied.paused {
             self.carry_out(&plan);
         }
         plan
+    }
+
+    /// What is not paused, refused or somebody else's is written.
+    fn note_writes(&mut self, plan: &Plan) {
+        let applied = &mut self.applied;
+        let problems: Vec<&str> =
+            applied.failures.iter().chain(&applied.conflicts).map(|p| p.object.as_str()).collect();
+        let paused = applied.paused;
+        let good = |kind: &str| !paused && !problems.iter().any(|object| object.starts_with(kind));
+        let (job, deployment, ingress) = (good("Job "), good("Deployment "), good("Ingress "));
+        applied.started = plan.start.is_some() && job;
+        applied.deployment_in_place = deployment;
+        applied.deployment_written = deployment && plan.children.deployment != self.deployed;
+        applied.ingress_in_place = plan.children.ingress.is_some() && ingress;
     }
 
     fn carry_out(&mut self, plan: &Plan) {

@@ -34,6 +34,12 @@ pub struct Applied {
     pub written: usize,
     /// Whether the Deployment was among them: what was observed of its roll-out is outdated then.
     pub deployment_written: bool,
+    /// Whether the Job of the plan exists now.
+    pub started: bool,
+    /// Whether the Deployment is as planned, written now or before.
+    pub deployment_in_place: bool,
+    /// Whether the Ingress is as planned, written now or before.
+    pub ingress_in_place: bool,
     /// `Some` when nothing was written on purpose (annotation `paused`).
     pub paused: bool,
 }

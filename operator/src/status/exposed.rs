@@ -21,8 +21,12 @@ pub(super) fn verdict(view: &View<'_>) -> Option<Verdict> {
     if let Some(problem) = way_in(&view.applied.failures) {
         return Some(Verdict::no(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message)));
     }
-    if view.applied.paused && !view.observed.ingress_exists {
-        return Some(Verdict::no(reason::PAUSED, "the annotation paused holds the Ingress back"));
+    if !view.applied.ingress_in_place && !view.observed.ingress_exists {
+        return Some(if view.applied.paused {
+            Verdict::no(reason::PAUSED, "the annotation paused holds the Ingress back")
+        } else {
+            Verdict::no(reason::APPLY_FAILED, "the Ingress is not written yet; it is tried again")
+        });
     }
     Some(Verdict::yes(why(open), message(view.observed, open)))
 }

@@ -383,3 +383,21 @@ fn status_has_what_kubectl_shows() {
     let status = exposed().status();
     insta::assert_yaml_snapshot!(status);
 }
+
+#[test]
+fn a_pass_that_was_cut_short_claims_nothing_that_it_did_not_do() {
+    let cut_short = |world: &World| {
+        let (plan, applied) = (world.plan(), Applied::default());
+        status(&world.observed, &Outcome::Applied { plan: &plan, applied: &applied })
+    };
+    let new = cut_short(&World::new());
+    assert_eq!((new.training.clone(), table(&new).contains("Trained Unknown Training")), (None, true));
+    let first = cut_short(&tls(World::ready().exposed(TRAEFIK)));
+    assert!(table(&first).contains("Exposed False ApplyFailed"), "{}", table(&first));
+    // A spec that changed is not ready before its Deployment is written; one that was ready stays so.
+    let changed = World::ready().edited(|spec| {
+        spec.serving.resources = serde_yaml::from_str("{limits: {memory: 256Mi}}").unwrap();
+    });
+    assert!(table(&cut_short(&changed)).starts_with("Ready False Updating"));
+    assert_eq!(table(&cut_short(&exposed())), table(&exposed().status()));
+}

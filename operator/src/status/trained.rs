@@ -9,16 +9,8 @@ use crate::observed::{Observed, Revision, Source};
 use crate::training::{Failure, State};
 
 pub(super) fn verdict(view: &View<'_>) -> Verdict {
-    if let Some(problem) = view.not_started() {
-        return match problem {
-            Some(problem) => {
-                Verdict::unknown(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message))
-            }
-            None if view.proven() => done(view, reason::AS_SPECIFIED),
-            None => {
-                Verdict::unknown(reason::PAUSED, "a training is due; the annotation paused holds it back")
-            }
-        };
+    if view.not_started() {
+        return not_started(view);
     }
     let state = &view.decisions.training.state;
     match state {
@@ -30,6 +22,20 @@ pub(super) fn verdict(view: &View<'_>) -> Verdict {
         _ if view.proven() && *state == State::Suspended => done(view, reason::AS_SPECIFIED),
         _ if view.proven() => done(view, reason::RETRAINING),
         _ => under_way(view, state),
+    }
+}
+
+/// A Job was to be made, and was not.
+fn not_started(view: &View<'_>) -> Verdict {
+    if let Some(problem) = view.start_problem() {
+        return Verdict::unknown(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message));
+    }
+    match (view.proven(), view.applied.paused) {
+        (true, _) => done(view, reason::AS_SPECIFIED),
+        (false, true) => {
+            Verdict::unknown(reason::PAUSED, "a training is due; the annotation paused holds it back")
+        }
+        (false, false) => Verdict::unknown(reason::TRAINING, "a training is about to start"),
     }
 }
 

@@ -45,8 +45,11 @@ impl<'a> View<'a> {
 
     /// Whether the pods are just those that are wanted, and all available.
     pub(super) fn rolled_out(&self) -> bool {
-        // What was observed of a Deployment that has just been written is outdated.
-        !self.applied.deployment_written
+        // What was observed of a Deployment that has just been written is outdated; of one that could not be written,
+        // only what held for this generation before still holds.
+        let holds = self.applied.deployment_in_place || self.applied.paused || self.was_ready();
+        holds
+            && !self.applied.deployment_written
             && self.live.is_some_and(|live| {
                 live.rolled_out()
                     && Some(live.revision.as_str()) == self.serve
@@ -67,7 +70,12 @@ impl<'a> View<'a> {
     pub(super) fn lost_pods(&self) -> bool {
         !self.applied.deployment_written
             && self.serve == self.current.as_deref()
-            && self.live.is_some_and(|d| d.up_to_date && d.updated == d.replicas && d.existing == d.replicas)
+            && self.live.is_some_and(|d| {
+                d.up_to_date
+                    && d.updated == d.replicas
+                    && d.existing == d.replicas
+                    && d.available < d.replicas
+            })
     }
 
     /// Message of a roll-out that is past its deadline.
@@ -94,20 +102,26 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The Job that should have been made, if it was not.
-    pub(super) fn not_started(&self) -> Option<Option<&Problem>> {
-        let run = self.decisions.training.start.as_ref()?;
-        // The Job and its input bear the same name.
-        let concerns = |p: &&Problem| p.object.ends_with(&run.job);
-        let problem = self.applied.failures.iter().chain(&self.applied.conflicts).find(concerns);
-        (self.applied.paused || problem.is_some()).then_some(problem)
+    /// Whether a Job should have been made now, and was not.
+    pub(super) fn not_started(&self) -> bool {
+        self.decisions.training.start.is_some() && !self.applied.started
+    }
+
+    /// What kept the Job from being made: a problem with itself, or with what it needs.
+    pub(super) fn start_problem(&self) -> Option<&Problem> {
+        let job = &self.decisions.training.start.as_ref()?.job;
+        let needed = ["ServiceAccount ", "Role ", "RoleBinding "];
+        let concerns =
+            |p: &&Problem| p.object.ends_with(job) || needed.iter().any(|kind| p.object.starts_with(kind));
+        self.applied.conflicts.iter().chain(&self.applied.failures).find(concerns)
     }
 
     /// A Job that was not made is not recorded as made.
     pub(super) fn training_record(&self) -> Option<TrainingStatus> {
-        let record = match self.not_started() {
-            Some(_) => self.previous().and_then(|s| s.training.clone()),
-            None => Some(self.decisions.training.record.clone()),
+        let record = if self.not_started() {
+            self.previous().and_then(|s| s.training.clone())
+        } else {
+            Some(self.decisions.training.record.clone())
         };
         record.filter(|record| *record != TrainingStatus::default())
     }
