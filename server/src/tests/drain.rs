@@ -57,6 +57,8 @@ async fn after_lame_duck_idle_connections_close_and_what_is_in_flight_is_answere
     server.stop(Stop::Now).await;
     idle.closed().await;
     unused.closed().await;
+    // A closed connection lingers until its client has gone.
+    drop((idle, unused));
     let reply = in_body.ask("[0.1, 1]").await;
     assert!(reply.status == 200 && reply.closes(), "{reply:?}");
     let reply = in_head.ask("host: test\r\n\r\n").await;

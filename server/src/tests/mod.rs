@@ -5,7 +5,6 @@ mod auth;
 mod drain;
 mod fixture;
 mod information;
-mod logs;
 mod metrics;
 mod prediction;
 mod probes;

@@ -1,0 +1,98 @@
+//! What must never be in the log, at whatever level. In a process of its own, because the subscriber is the
+//! process's.
+
+#![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
+
+use std::io::Write;
+use std::sync::{Arc, Mutex};
+
+use detectors::{CheckedMatrix, Description, DetectorConfig, Model, ThresholdConfig};
+use ndarray::Array2;
+use server::{Config, Public, Server, Source, Stop};
+use sha2::{Digest as _, Sha256};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tracing::Level;
+
+#[derive(Clone, Default)]
+struct Captured(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Captured {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn model() -> Source {
+    let (features, detector) = (
+        vec!["mean".to_owned()],
+        DetectorConfig { isolation_forest: Some(detectors::IsolationForestConfig::default()) },
+    );
+    let rows = CheckedMatrix::new(Array2::from_shape_fn((64, 1), |(row, _)| row as f64)).unwrap();
+    let trained = Model::train(&features, &detector, &ThresholdConfig::default(), &rows).unwrap();
+    let model = trained.encode();
+    let hex: String = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
+    let description = Description {
+        format_version: 1,
+        revision: "machine-r-0-1".to_owned(),
+        key: "0".repeat(64),
+        detector,
+        features,
+        rows: trained.training_rows(),
+        threshold: trained.threshold(),
+        threshold_config: ThresholdConfig::default(),
+        flagged_training_share: trained.flagged_training_share(),
+        data_digest: String::new(),
+        model_digest: format!("sha256:{hex}"),
+        model_bytes: model.len() as u64,
+        warnings: Vec::new(),
+    };
+    Source::Memory { model, description: Box::new(description) }
+}
+
+#[tokio::test]
+async fn neither_authorization_nor_the_query_nor_the_body_nor_a_hash_is_logged() {
+    let captured = Captured::default();
+    let writer = captured.clone();
+    tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(move || writer.clone()).init();
+
+    let file = std::env::temp_dir().join(format!("anomaly-server-logs-{}", std::process::id()));
+    std::fs::write(&file, "ann:topsecrethash\nann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
+    let loopback = ([127, 0, 0, 1], 0).into();
+    let mut config = Config::new("machine", model(), loopback);
+    config.public = Some(Public::new(loopback, file));
+    let server = Server::bind(config).await.unwrap();
+    let address = server.public_address().unwrap();
+    let (stop, stopped) = mpsc::channel(1);
+    let running = tokio::spawn(server.run(stopped));
+
+    for (authorization, query, status) in [
+        ("Basic YW5uOnNlY3JldA==", "score=topsecretquery", "422"),
+        ("Basic YW5uOnNlY3JldA==", "other=topsecretquery", "400"),
+        ("Basic d3Jvbmc6d3Jvbmc=", "other=topsecretquery", "401"),
+        ("Bearer topsecrettoken", "other=topsecretquery", "401"),
+    ] {
+        let head =
+            format!("POST /prediction?{query} HTTP/1.1\r\nhost: test\r\nauthorization: {authorization}\r\n");
+        let request = format!("{head}connection: close\r\ncontent-length: 13\r\n\r\ntopsecretbody");
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
+    }
+    stop.send(Stop::Now).await.unwrap();
+    running.await.unwrap();
+
+    let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("a line of") && log.contains("a request was answered"), "{log}");
+    for secret in ["topsecret", "YW5uOnNlY3JldA", "d3Jvbmc6", "5en6G6Mez"] {
+        assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
+    }
+}
