@@ -60,7 +60,9 @@ struct Both<'a> {
 impl Both<'_> {
     fn training_started(&self) -> Option<Note> {
         let (old, new) = (training(self.old), training(self.new));
-        let job = new.job.filter(|job| old.job.as_ref() != Some(job))?;
+        // Going back to an earlier spec recalls the Job that trained it; that one does not start now.
+        let later = new.started_at.map(|at| at.0) >= old.started_at.map(|at| at.0);
+        let job = new.job.filter(|job| later && old.job.as_ref() != Some(job))?;
         let attempt = new.attempt.unwrap_or(1);
         Some(normal("TrainingStarted", "Train", format!("attempt {attempt} runs as Job {job}")))
     }

@@ -37,6 +37,15 @@ fn the_life_of_a_model_reads_like_a_story() {
 }
 
 #[test]
+fn going_back_to_an_earlier_spec_starts_no_training() {
+    let later = World::ready().later(jiff::SignedDuration::from_hours(1));
+    let world = later.seed(17).reconciled().published(980).reconciled().rolled_out().reconciled();
+    let (world, back) = next(world.seed(16));
+    assert_eq!(back, ["Trained"]);
+    assert_eq!(next(world.rolled_out()).1, ["RolledOut", "Ready"]);
+}
+
+#[test]
 fn a_training_says_rows_and_threshold() {
     let world = World::new().reconciled();
     let old = world.status();
