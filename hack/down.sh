@@ -9,15 +9,13 @@ here=$(cd "$(dirname "$0")" && pwd)
 # (what kind does too; but kind need not be there)
 remove_cluster() {
   local nodes
-  mapfile -t nodes < <(docker ps --all --quiet --filter "label=io.x-k8s.kind.cluster=$CLUSTER_NAME")
+  mapfile -t nodes < <(nodes_of "$CLUSTER_NAME")
   if [ ${#nodes[@]} = 0 ]; then
     say "no cluster $CLUSTER_NAME"
   else
     say "removing the cluster $CLUSTER_NAME"
     docker rm --force --volumes "${nodes[@]}" >/dev/null
   fi
-  # (docker refuses while another cluster uses it)
-  [ ! -e "$CACHE/made-kind-network" ] || ! docker network rm kind >/dev/null 2>&1 || rm -f "$CACHE/made-kind-network"
 }
 
 mkdir -p "$CACHE"
@@ -26,7 +24,12 @@ flock -n 9 || die "another up.sh or down.sh runs; wait for it to end"
 
 # Ours was killed, or the machine was: its successor knows best how to clear up what it left.
 [ ! -e "$SAVED_HOST" ] || own_dockerd >/dev/null || "$here/docker/start.sh"
-if have docker && docker info >/dev/null 2>&1; then remove_cluster; else say "no Docker Engine answers"; fi
+if docker_answers; then remove_cluster; else say "no Docker Engine answers"; fi
 rm -rf "$STATE"
-"$here/docker/stop.sh"
+if docker_answers && [ -n "$(nodes_of '')" ]; then
+  say "other kind clusters run: leaving Docker and its network to them"
+else
+  [ ! -e "$CACHE/made-kind-network" ] || ! docker network rm kind >/dev/null 2>&1 || rm -f "$CACHE/made-kind-network"
+  "$here/docker/stop.sh"
+fi
 "$here/leftovers.sh"

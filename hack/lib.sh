@@ -3,8 +3,9 @@
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 CACHE=${ANOMALY_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/anomaly-operator}
-STATE=$ROOT/target/cluster        # what belongs to the running cluster; `make down` removes it
 CLUSTER_NAME=${CLUSTER_NAME:-anomaly-operator}
+STATE=$ROOT/target/cluster        # what belongs to the running cluster; `make down` removes it
+[ "$CLUSTER_NAME" = anomaly-operator ] || STATE=$ROOT/target/cluster-$CLUSTER_NAME
 HTTP_PORT=${HTTP_PORT:-8080}
 HTTPS_PORT=${HTTPS_PORT:-8443}
 # shellcheck source=versions.env
@@ -81,6 +82,11 @@ pull() {
 }
 
 have_image() { docker image inspect "$1" >/dev/null 2>&1; }
+
+docker_answers() { have docker && docker info >/dev/null 2>&1; }
+
+# nodes_of [NAME]: the containers of that kind cluster, or of all.
+nodes_of() { docker ps --all --quiet --filter "label=io.x-k8s.kind.cluster${1:+=$1}"; }
 
 node() { printf '%s-control-plane' "$CLUSTER_NAME"; }
 

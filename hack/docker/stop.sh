@@ -19,7 +19,7 @@ elif [ ! -e "$SAVED_HOST" ]; then
   exit 0
 fi
 
-if docker info >/dev/null 2>&1; then
+if docker_answers; then
   say "another Docker Engine answers meanwhile: leaving the host's network to it"
   rm -rf "$DOCKER_RUN" "$SAVED_HOST" "$SAVED_HOST.sysctl"
   exit 0
