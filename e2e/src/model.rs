@@ -43,7 +43,7 @@ impl Namespace {
         apply(&data.to_string()).await
     }
 
-    /// A model with two features `x` and `y` trained on the ConfigMap `data`, with `extra` members of its spec.
+    /// A model with two features `p` and `q` trained on the ConfigMap `data`, with `extra` members of its spec.
     pub async fn model(&self, name: &str, extra: &str) -> Result<()> {
         apply(&manifest(&self.name, name, extra)).await
     }
@@ -124,14 +124,14 @@ impl Namespace {
     }
 }
 
-/// Manifest of a model with two features `x` and `y` trained on the ConfigMap `data`.
+/// Manifest of a model with two features `p` and `q` trained on the ConfigMap `data`.
 pub fn manifest(namespace: &str, name: &str, extra: &str) -> String {
     format!(
         "apiVersion: anomaly-operator.io/v1alpha1
 kind: AnomalyModel
 metadata: {{name: {name}, namespace: {namespace}}}
 spec:
-  features: [{{name: x}}, {{name: y}}]
+  features: [{{name: p}}, {{name: q}}]
   detector: {{isolationForest: {{trees: 50, sampleSize: 64, seed: 7}}}}
   training: {{source: {{configMap: {{name: data, key: train.csv}}}}}}
 {extra}"
@@ -140,7 +140,7 @@ spec:
 
 /// `rows` points on a small grid around (0, 0), as CSV.
 pub fn csv(rows: usize) -> String {
-    let mut csv = String::from("x,y\n");
+    let mut csv = String::from("p,q\n");
     for i in 0..rows {
         let (x, y) = ((i % 17) as f64 / 17.0 - 0.5, (i % 23) as f64 / 23.0 - 0.5);
         csv += &format!("{x},{y}\n");

@@ -17,8 +17,8 @@ async fn a_bad_spec_is_refused_by_the_api_server_with_a_message() -> Result<()> 
         ("trees: 50, sampleSize: 64", "trees: 1000, sampleSize: 65536", "2000000"),
         ("seed: 7", "seed: -1", "seed"),
         ("seed: 7", "maxFeatures: 0", "maxFeatures"),
-        ("[{name: x}, {name: y}]", "[]", "features"),
-        ("[{name: x}, {name: y}]", "[{name: x}, {name: x}]", "unique"),
+        ("[{name: p}, {name: q}]", "[]", "features"),
+        ("[{name: p}, {name: q}]", "[{name: p}, {name: p}]", "unique"),
         ("{configMap: {name: data, key: train.csv}}", "{}", "exactly one source"),
         (
             "{configMap: {name: data, key: train.csv}}",
@@ -84,13 +84,13 @@ async fn a_missing_configmap_shows_in_the_status_and_heals() -> Result<()> {
 async fn bad_data_is_named_and_good_data_heals() -> Result<()> {
     let ns = Namespace::new("bad-data").await?;
     let cases = [
-        ("ragged", "x,y\n1,2\n3\n".to_owned(), "line 3"),
-        ("words", "x,y\n1,2\n3,four\n".to_owned(), "four"),
+        ("ragged", "p,q\n1,2\n3\n".to_owned(), "line 3"),
+        ("words", "p,q\n1,2\n3,four\n".to_owned(), "four"),
         ("empty", String::new(), "empty"),
         ("nan", csv(40) + "NaN,1\n", "NaN"),
         ("infinite", csv(40) + "1,inf\n", "inf"),
-        ("columns", csv(40).replace("x,y", "x,z"), "y"),
-        ("one-row", "x,y\n1,2\n".to_owned(), "1 of at least 32"),
+        ("columns", csv(40).replace("p,q", "p,z"), "q"),
+        ("one-row", "p,q\n1,2\n".to_owned(), "1 of at least 32"),
     ];
     for (name, data, _) in &cases {
         ns.data(name, data).await?;
@@ -123,7 +123,7 @@ async fn a_failed_retraining_leaves_the_old_revision_serving() -> Result<()> {
     ns.data("data", &csv(100)).await?;
     ns.model("m", "").await?;
     let first = revision(&ns.until_ready("m").await?);
-    ns.data("data", "x,y\n1,two\n").await?;
+    ns.data("data", "p,q\n1,two\n").await?;
     ns.until("m", "the training to fail", |m| text(&condition(m, "Trained"), "/status") == "False").await?;
     let model = ns.get("m").await?;
     assert_eq!(text(&condition(&model, "Serving"), "/status"), "True");

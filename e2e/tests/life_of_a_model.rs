@@ -78,10 +78,10 @@ async fn bad_requests_get_clear_errors_and_nothing_crashes() -> Result<()> {
     for (row, status, word) in [
         ("[1]", 422, "2"),
         ("[1, 2, 3]", 422, "2"),
-        ("[1, null]", 422, "y"),
-        ("[1, \"a\"]", 422, "y"),
-        ("[1, 1e999]", 422, "y"),
-        ("[1, 1e300]", 422, "y"),
+        ("[1, null]", 422, "q"),
+        ("[1, \"a\"]", 422, "q"),
+        ("[1, 1e999]", 422, "q"),
+        ("[1, 1e300]", 422, "q"),
         ("[1, ", 400, "JSON"),
         ("{}", 422, "array"),
     ] {
@@ -132,7 +132,7 @@ async fn a_port_forward_reaches_the_model_without_a_password() -> Result<()> {
     assert_eq!(serde_json::from_str::<Value>(&body)?["is_inlier"], false);
     let (status, information) = http::answer(client.get("http://127.0.0.1:18765/model_information")).await?;
     assert_eq!(status, 200);
-    assert_eq!(serde_json::from_str::<Value>(&information)?["features"], serde_json::json!(["x", "y"]));
+    assert_eq!(serde_json::from_str::<Value>(&information)?["features"], serde_json::json!(["p", "q"]));
     forward.kill().await?;
     ns.done().await
 }
