@@ -26,18 +26,15 @@ const WATCH_BEGINS_WITHIN: Duration = Duration::from_secs(30);
 /// Shorter than [`CALL_TIMEOUT`], so that the error says that nobody was there.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// There is no client.
+/// There is no client. The messages name the causes themselves, so there is no source to print again.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     /// Neither a kubeconfig nor a service account.
-    #[error(
-        "found no way to reach a cluster; set KUBECONFIG, or run in a pod with a service account token: {}",
-        chain(.0)
-    )]
-    NoCluster(#[source] kube::config::InferConfigError),
+    #[error("found no cluster; set KUBECONFIG, or run in a pod with a service account token: {0}")]
+    NoCluster(kube::config::InferConfigError),
     /// The configuration cannot be used.
-    #[error("cannot use the cluster's configuration; check certificates and credentials of the kubeconfig: {}", chain(.0))]
-    Unusable(#[source] kube::Error),
+    #[error("cannot use the cluster's configuration; check certificates and credentials: {}", chain(.0))]
+    Unusable(kube::Error),
 }
 
 /// An answer took too long.

@@ -3,6 +3,7 @@
 //! Every metric is described in `docs/metrics.md`; a test compares the two. Handles whose labels are known are resolved
 //! once. Labels never hold names of models: their number must not grow with the cluster.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 use prometheus::core::Collector;
@@ -46,7 +47,7 @@ pub struct Metrics {
     watch_failing: IntGaugeVec,
     models: IntGaugeVec,
     leader: IntGauge,
-    queue_depth: IntGauge,
+    running: IntGauge,
 }
 
 impl Metrics {
@@ -72,7 +73,7 @@ impl Metrics {
             )?,
             models: gauges("models", "AnomalyModels by condition and its status", &["condition", "status"])?,
             leader: IntGauge::new(name("leader"), "1 while this process leads")?,
-            queue_depth: IntGauge::new(name("queue_depth"), "AnomalyModels that wait to be reconciled")?,
+            running: IntGauge::new(name("reconciles_running"), "Reconciles that run now; 16 at most")?,
         };
         metrics.register()?;
         for outcome in ReconcileOutcome::ALL {
@@ -93,7 +94,7 @@ impl Metrics {
             Box::new(self.watch_failing.clone()),
             Box::new(self.models.clone()),
             Box::new(self.leader.clone()),
-            Box::new(self.queue_depth.clone()),
+            Box::new(self.running.clone()),
         ];
         for collector in all {
             self.registry.register(collector)?;
@@ -146,9 +147,10 @@ impl Metrics {
         self.leader.set(i64::from(leads));
     }
 
-    /// How many models wait to be reconciled.
-    pub fn queue_depth(&self, depth: usize) {
-        self.queue_depth.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    /// A reconcile has begun, and runs until what is returned is dropped. At the limit, models have to wait.
+    pub fn running(&self) -> Running {
+        self.running.inc();
+        Running(self.running.clone())
     }
 
     /// All of them in Prometheus' text format.
@@ -156,6 +158,17 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
+    }
+}
+
+/// A reconcile that runs.
+#[derive(Debug)]
+#[must_use]
+pub struct Running(IntGauge);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -187,7 +200,7 @@ pub fn start_logging(format: LogFormat) -> Result<(), LogError> {
         LogFormat::Json => {
             log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
         }
-        LogFormat::Text => log.try_init(),
+        LogFormat::Text => log.with_ansi(std::io::stderr().is_terminal()).try_init(),
     }
     .map_err(|e| LogError::Twice(e.to_string()))
 }
@@ -218,7 +231,6 @@ mod tests {
         metrics.watch_failing("deployments.apps", true);
         metrics.models("Ready", "True", 3);
         metrics.leads(true);
-        metrics.queue_depth(2);
         metrics
     }
 
@@ -257,6 +269,20 @@ mod tests {
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing from:\n{text}");
         }
+    }
+
+    #[test]
+    fn reconciles_count_as_running_until_they_end_however_they_end() {
+        let metrics = Metrics::new().unwrap();
+        let (one, another) = (metrics.running(), metrics.running());
+        assert_eq!(metrics.running.get(), 2);
+        drop(one);
+        let panicked = std::panic::catch_unwind(move || {
+            let _running = another;
+            panic!("a reconcile that panics");
+        });
+        assert!(panicked.is_err());
+        assert_eq!(metrics.running.get(), 0);
     }
 
     #[test]
