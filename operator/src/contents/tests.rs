@@ -1,1 +1,87 @@
+use serde_json::json;
 
+use super::*;
+
+fn encoded(text: &str) -> String {
+    STANDARD.encode(text)
+}
+
+fn model() -> ModelRef {
+    ModelRef::new("demo", "x")
+}
+
+fn read(live: &Value, before: Option<&Source>, now: &str) -> Source {
+    source(live, &model(), "d", "k", before, now.parse().unwrap())
+}
+
+#[test]
+fn data_is_digested_as_bytes_wherever_it_stands() {
+    let plain = read(&json!({"data": {"k": "a,b\n"}}), None, "2026-01-01T00:00:00Z");
+    let binary = read(&json!({"binaryData": {"k": encoded("a,b\n")}}), None, "2026-01-01T00:00:00Z");
+    assert_eq!(plain, binary);
+    let Source::Found { digest: found, origin, changed_at } = plain else { panic!("{plain:?}") };
+    assert_eq!(
+        (found, origin.as_str(), changed_at),
+        (digest(b"a,b\n"), "ConfigMap demo/x key k".replace("/x", "/d").as_str(), None)
+    );
+}
+
+#[test]
+fn a_missing_key_names_those_that_are_there() {
+    let live = json!({"data": {"a": ""}, "binaryData": {"b": ""}});
+    let expected =
+        Source::KeyNotFound { name: "d".into(), key: "k".into(), present: vec!["a".into(), "b".into()] };
+    assert_eq!(read(&live, None, "2026-01-01T00:00:00Z"), expected);
+}
+
+#[test]
+fn a_change_is_dated_when_other_bytes_were_seen_before() {
+    let first = read(&json!({"data": {"k": "1"}}), None, "2026-01-01T00:00:00Z");
+    let second = read(&json!({"data": {"k": "2"}}), Some(&first), "2026-01-01T00:01:00Z");
+    let touched = read(&json!({"data": {"k": "2", "other": "x"}}), Some(&second), "2026-01-01T00:02:00Z");
+    let at = |source: &Source| match source {
+        Source::Found { changed_at, .. } => changed_at.map(|at| at.to_string()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(at(&first), None);
+    assert_eq!(at(&second).as_deref(), Some("2026-01-01T00:01:00Z"));
+    assert_eq!(at(&touched), at(&second), "the same bytes did not change");
+}
+
+#[test]
+fn credentials_need_both_members() {
+    let whole = json!({"data": {"username": encoded("u"), "password": encoded("p")}});
+    assert_eq!(secret(&whole).credentials, Some(Credentials { username: "u".into(), password: "p".into() }));
+    for broken in [
+        json!({}),
+        json!({"data": {"username": encoded("u")}}),
+        json!({"data": {"username": encoded("u"), "password": ""}}),
+    ] {
+        assert_eq!(secret(&broken).credentials, None, "{broken}");
+    }
+}
+
+#[test]
+fn htpasswd_lines_are_checked_without_telling_what_they_say() {
+    let check = |data: Value| htpasswd(&data);
+    for good in ["u:$2y$05$abc\n", "# x\n\nu:{SHA}abc\nv:$apr1$x$y\n"] {
+        assert_eq!(check(json!({"auth": encoded(good)})), Ok(()), "{good}");
+    }
+    for (data, message) in [
+        (json!({}), "the single key"),
+        (json!({"auth": encoded("u:{SHA}x"), "other": ""}), "the single key"),
+        (json!({"auth": "%%%"}), "UTF-8"),
+        (json!({"auth": ""}), "at least one line"),
+        (json!({"auth": encoded("u:{SHA}x\nsecret:plain\n")}), "line 2"),
+        (json!({"auth": encoded(":{SHA}x")}), "line 1"),
+    ] {
+        let error = check(data.clone()).unwrap_err();
+        assert!(error.contains(message) && !error.contains("plain"), "{data}: {error}");
+    }
+}
+
+#[test]
+fn what_was_read_counts_for_the_version_asked_for_and_the_one_that_came() {
+    let read = Read { asked: "1".into(), got: "3".into(), value: () };
+    assert!(read.is_of("1") && read.is_of("3") && !read.is_of("2") && !read.is_of("4"));
+}
