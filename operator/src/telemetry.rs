@@ -184,18 +184,23 @@ fn gauges(last: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, promet
     IntGaugeVec::new(Opts::new(name(last), help), labels)
 }
 
-/// What is logged when `RUST_LOG` says nothing. The client logs every failed call by itself; here a failure is logged
-/// once, where it is handled.
-const DEFAULT_FILTER: &str = "info,kube_client=off,kube_runtime=error";
+/// What is logged when `RUST_LOG` says nothing.
+const DEFAULT_FILTER: &str = "info";
+/// The client logs every failed call by itself; here a failure is logged once, where it is handled. `RUST_LOG` comes after
+/// it and may name these too.
+const QUIET: &str = "kube_client=off,kube_runtime=error";
+
+/// The filter for what `RUST_LOG` says.
+fn filter(wanted: &str) -> Result<EnvFilter, LogError> {
+    let wanted = if wanted.trim().is_empty() { DEFAULT_FILTER } else { wanted };
+    EnvFilter::try_new(format!("{QUIET},{wanted}"))
+        .map_err(|e| LogError::Filter(wanted.to_owned(), e.to_string()))
+}
 
 /// Starts logging to stderr. To be called once.
 pub fn start_logging(format: LogFormat) -> Result<(), LogError> {
-    let filter = match std::env::var("RUST_LOG") {
-        Ok(filter) if !filter.is_empty() => filter,
-        _ => DEFAULT_FILTER.to_owned(),
-    };
-    let parsed = EnvFilter::try_new(&filter).map_err(|e| LogError::Filter(filter, e.to_string()))?;
-    let log = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let filter = filter(&std::env::var("RUST_LOG").unwrap_or_default())?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {
         LogFormat::Json => {
             log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
@@ -294,7 +299,19 @@ mod tests {
     }
 
     #[test]
-    fn the_default_filter_can_be_read() {
-        assert!(EnvFilter::try_new(DEFAULT_FILTER).is_ok());
+    fn the_client_is_quiet_until_rust_log_names_it() {
+        let client = |wanted: &str| {
+            let filter = filter(wanted).unwrap().to_string();
+            filter.split(',').find(|d| d.starts_with("kube_client")).map(str::to_owned)
+        };
+        assert_eq!(client("").as_deref(), Some("kube_client=off"));
+        assert_eq!(client("info").as_deref(), Some("kube_client=off"));
+        assert_eq!(client("info,kube_client=debug").as_deref(), Some("kube_client=debug"));
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_shown_as_it_was_written() {
+        let error = filter("=%").unwrap_err().to_string();
+        assert!(error.starts_with(r#"cannot read RUST_LOG="=%""#), "{error}");
     }
 }
