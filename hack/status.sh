@@ -20,6 +20,6 @@ printf '%-12s %s\n' \
   Kubernetes "$kubernetes, kind cluster $CLUSTER_NAME ($(docker container inspect -f '{{.Config.Image}}' "$(node)"))" \
   Ingress "$(image_of traefik traefik), http://*.localhost:$HTTP_PORT and https://*.localhost:$HTTPS_PORT" \
   Operator "$(image_of anomaly-system anomaly-operator)" \
-  Shell ". target/cluster/env"
+  Shell ". ${STATE#"$ROOT"/}/env"
 echo
 kubectl get anm -A 2>/dev/null || echo "No AnomalyModels: the operator is not installed."

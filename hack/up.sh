@@ -93,7 +93,7 @@ show_example() {
 
 $model is served at $MODEL_URL. Next:
 
-  . target/cluster/env
+  . ${STATE#"$ROOT"/}/env
   kubectl get anm -A
   curl -u "\$MODEL_USER:\$MODEL_PASSWORD" "\$MODEL_URL/prediction?score=true" -H 'content-type: application/json' -d '$row'
   make status        make test        make down
