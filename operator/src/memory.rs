@@ -221,7 +221,8 @@ impl Slots {
     /// Reserves a slot if fewer than `most` are taken by Jobs of other models and by other reservations; else waits.
     pub fn reserve(&self, model: &ModelRef, busy: &BTreeSet<ModelRef>, most: usize) -> bool {
         let (reserved, waiting) = &mut *lock(&self.inner);
-        reserved.remove(model);
+        // What the watch shows needs no reservation any more.
+        reserved.retain(|other| other != model && !busy.contains(other));
         waiting.remove(model);
         let free = reserved.union(busy).filter(|other| *other != model).count() < most;
         if free {

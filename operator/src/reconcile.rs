@@ -149,7 +149,8 @@ async fn see_and_act(
     let told = told(context, stored, &attempt);
     publish(context, stored, &status(&seen.observed, &Outcome::Applied { plan: &plan, applied: &told }))
         .await?;
-    Ok((Pass::Done(next_look(&seen, &plan, attempt)?), plan.start.is_some()))
+    let started = attempt.applied.started;
+    Ok((Pass::Done(next_look(&seen, &plan, attempt)?), started))
 }
 
 /// What status is told: what happened, and a failure that does not heal.

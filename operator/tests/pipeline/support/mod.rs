@@ -3,7 +3,7 @@
 
 pub(crate) mod api_server;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use api::training_key::digest;
@@ -35,11 +35,18 @@ pub(crate) struct Cluster {
 /// The operator's process: its memory is lost with it.
 pub(crate) struct Operator {
     pub(crate) context: Arc<Context>,
-    _triggered: UnboundedReceiver<ObjectRef<Stored>>,
+    triggered: UnboundedReceiver<ObjectRef<Stored>>,
 }
 
 pub(crate) const MODELS: &str = "/apis/anomaly-operator.io/v1alpha1/namespaces/demo/anomalymodels";
 pub(crate) const CONFIG_MAPS: &str = "/api/v1/namespaces/demo/configmaps";
+
+impl Operator {
+    /// Names of the models that were asked to be reconciled since the last call.
+    pub(crate) fn triggered(&mut self) -> BTreeSet<String> {
+        std::iter::from_fn(|| self.triggered.try_recv().ok()).map(|model| model.name).collect()
+    }
+}
 
 impl Cluster {
     /// A model that is exposed through Traefik, with data to train on.
@@ -75,7 +82,12 @@ impl Cluster {
 
     /// Starts the operator.
     pub(crate) fn operator(&self) -> Operator {
-        let settings = Settings {
+        self.operator_with(|_| {})
+    }
+
+    /// Starts the operator with other settings.
+    pub(crate) fn operator_with(&self, edit: impl FnOnce(&mut Settings)) -> Operator {
+        let mut settings = Settings {
             trainer_image: "trainer".into(),
             server_image: "server".into(),
             image_pull_policy: "IfNotPresent".into(),
@@ -84,11 +96,12 @@ impl Cluster {
             max_concurrent_trainings: 4,
             debounce: SignedDuration::from_secs(30),
         };
+        edit(&mut settings);
         let (memory, triggered) = Memory::new();
         let metrics = Arc::new(Metrics::new().unwrap());
         let client = self.api.client();
         let context = Context::new(client, settings, Namespaces::All, memory, metrics, "operator-0".into());
-        Operator { context: Arc::new(context), _triggered: triggered }
+        Operator { context: Arc::new(context), triggered }
     }
 
     /// One reconcile of the model after the watches have shown everything.
@@ -99,7 +112,12 @@ impl Cluster {
 
     /// One reconcile of the model with what the operator has seen so far.
     pub(crate) async fn pass_blindly(&self, operator: &Operator) -> Result<(), Error> {
-        let model = ObjectRef::new("machine").within("demo");
+        self.pass_of(operator, "machine").await
+    }
+
+    /// One reconcile of any model with what the operator has seen so far.
+    pub(crate) async fn pass_of(&self, operator: &Operator, name: &str) -> Result<(), Error> {
+        let model = ObjectRef::new(name).within("demo");
         let Some(stored) = operator.context.memory.models.get(&model) else { return Ok(()) };
         let result = reconcile(Arc::clone(&stored), Arc::clone(&operator.context)).await;
         if let Err(error) = &result {
@@ -203,13 +221,21 @@ impl Cluster {
     }
 
     pub(crate) fn status(&self) -> AnomalyModelStatus {
-        let model = self.api.get("/anomalymodels/machine").unwrap();
+        self.status_of("machine")
+    }
+
+    pub(crate) fn status_of(&self, name: &str) -> AnomalyModelStatus {
+        let model = self.api.get(&format!("/anomalymodels/{name}")).unwrap();
         serde_json::from_value(model["status"].clone()).unwrap_or_default()
     }
 
     /// `status reason` of a condition.
     pub(crate) fn condition(&self, type_: &str) -> String {
-        let status = self.status();
+        self.condition_of("machine", type_)
+    }
+
+    pub(crate) fn condition_of(&self, name: &str, type_: &str) -> String {
+        let status = self.status_of(name);
         let condition = status.conditions.iter().find(|condition| condition.type_ == type_);
         condition.map_or_else(|| "absent".into(), |c| format!("{} {}", c.status.as_str(), c.reason))
     }
@@ -226,6 +252,12 @@ impl Cluster {
         }
         objects
     }
+}
+
+/// Requests that change something, without Events.
+pub(crate) fn writes(requests: &[String]) -> Vec<&str> {
+    let writes = requests.iter().filter(|r| !r.starts_with("GET ") && !r.contains("/events.k8s.io/"));
+    writes.map(String::as_str).collect()
 }
 
 fn show<S: Sink>(sink: &S, objects: impl Iterator<Item = Value>) {

@@ -1,17 +1,7 @@
-//! The pipeline against an API server in memory: what it sends, in which order, and that it sends nothing else.
-#![allow(clippy::unwrap_used, reason = "tests")]
+//! One model from its creation to its deletion.
 
-mod support;
-
+use crate::support::{Cluster, MODELS, writes};
 use serde_json::{Value, json};
-use support::api_server::Fault;
-use support::{Cluster, MODELS};
-
-/// Requests that change something, without Events.
-fn writes(requests: &[String]) -> Vec<&str> {
-    let writes = requests.iter().filter(|r| !r.starts_with("GET ") && !r.contains("/events.k8s.io/"));
-    writes.map(String::as_str).collect()
-}
 
 fn position(requests: &[String], end: &str) -> usize {
     requests
@@ -270,27 +260,4 @@ async fn an_unreadable_model_is_a_condition() {
     assert_eq!(cluster.condition("Ready"), "False Unreadable");
     assert!(format!("{:?}", cluster.status()).contains("spec.serving.replicas"));
     assert_eq!(writes(&cluster.api.requests()), [format!("PATCH {MODELS}/machine/status")]);
-}
-
-#[tokio::test]
-async fn a_crash_after_any_request_converges() {
-    let undisturbed = Cluster::new();
-    undisturbed.converge(&undisturbed.operator()).await;
-    let (expected, most) = (undisturbed.picture(), undisturbed.api.requests().len());
-    assert!(most > 20, "{most} requests");
-    for fault in [Fault::Lost, Fault::Unanswered] {
-        for at in 1..=most {
-            let cluster = Cluster::new();
-            cluster.api.fail_at(at, fault);
-            let operator = cluster.operator();
-            while cluster.pass(&operator).await.is_ok() {
-                if !cluster.kubernetes() && cluster.condition("Ready").starts_with("True") {
-                    break;
-                }
-            }
-            // The process is gone, and with it all that it remembered.
-            cluster.converge(&cluster.operator()).await;
-            assert_eq!(cluster.picture(), expected, "{fault:?} at request {at}");
-        }
-    }
 }
