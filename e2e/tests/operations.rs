@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use e2e::eventually;
 use e2e::kubectl::{kubectl, run, text, tool};
 use e2e::model::{Namespace, csv, is_ready, revision};
 use serde_json::Value;
@@ -19,7 +20,7 @@ async fn upgrading_the_chart_retrains_nothing() -> Result<()> {
     let before = ns.get("m").await?;
     let jobs = versions(&ns, "jobs").await?;
     let generation = text(&before, "/metadata/generation").to_owned();
-    for value in ["logFormat=text", "logFormat=json"] {
+    for value in ["log.format=text", "log.format=json"] {
         let said = run(
             tool("helm").args([
                 "upgrade",
@@ -90,6 +91,12 @@ async fn a_restart_of_the_operator_writes_nothing() -> Result<()> {
 #[tokio::test]
 async fn an_idle_operator_writes_nothing_but_its_lease() -> Result<()> {
     let ns = settled("idle").await?;
+    eventually("the namespaces of earlier tests to be gone", async || {
+        let all = kubectl(&["get", "namespaces", "-o", "name"]).await?;
+        let left: Vec<_> = all.lines().filter(|n| n.contains("/e2e-") && !n.ends_with("/e2e-idle")).collect();
+        Ok(if left.is_empty() { Ok(()) } else { Err(left.join(" ")) })
+    })
+    .await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let seconds = std::env::var("IDLE_SECONDS").ok().and_then(|s| s.parse().ok()).unwrap_or(60);
     let before = writes().await?;
