@@ -1,7 +1,7 @@
 //! Content of what is watched by metadata only: training data, Secrets, IngressClasses. Talks to the API server, reads
 //! only: one GET when the version has changed, what was read is remembered.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
 use api::training_key::digest;
@@ -157,12 +157,11 @@ impl Contents {
         Ok(lock(&self.classes).values().map(|read| read.value.clone()).collect())
     }
 
-    /// The model is gone: what was read for it alone is dropped.
-    pub fn forget(&self, model: &ModelRef) {
-        lock(&self.data).remove(model);
-        for name in [names::credentials(&model.name), names::htpasswd(&model.name)] {
-            lock(&self.secrets).remove(&(model.namespace.clone(), name));
-        }
+    /// Drops what was read for models that no longer exist.
+    pub fn retain(&self, alive: &BTreeSet<ModelRef>) {
+        lock(&self.data).retain(|model, _| alive.contains(model));
+        let namespaces: BTreeSet<&String> = alive.iter().map(|model| &model.namespace).collect();
+        lock(&self.secrets).retain(|(namespace, _), _| namespaces.contains(namespace));
     }
 }
 

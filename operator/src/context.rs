@@ -1,6 +1,6 @@
 //! What every reconcile shares.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
@@ -73,10 +73,11 @@ impl Context {
         }
     }
 
-    /// The model is gone.
-    pub fn forget(&self, model: &ModelRef) {
-        self.contents.forget(model);
-        self.altered.forget(model);
+    /// Forgets what belongs to models that no longer exist.
+    pub fn forget_the_gone(&self) {
+        let alive: BTreeSet<ModelRef> = self.memory.models.state().iter().map(|s| s.reference()).collect();
+        self.contents.retain(&alive);
+        self.altered.retain(&alive);
     }
 }
 
@@ -110,7 +111,7 @@ impl Altered {
         all.entry(model.clone()).or_default().insert((child.0, child.1.to_owned()), pair);
     }
 
-    fn forget(&self, model: &ModelRef) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(model);
+    fn retain(&self, alive: &BTreeSet<ModelRef>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| alive.contains(model));
     }
 }

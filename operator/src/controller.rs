@@ -132,10 +132,11 @@ fn spawn_references(tasks: &mut JoinSet<()>, context: &Context, kind: ReferenceK
 /// Watches an optional kind while its custom resource definition is installed.
 async fn look_up(context: Arc<Context>, kind: Kind) {
     let resource = kind.resource();
-    let mut watching = JoinSet::new();
+    let (mut watching, mut missed) = (JoinSet::new(), false);
     loop {
         match is_installed(&context.client, &resource).await {
             Ok(true) => {
+                missed = false;
                 if watching.is_empty() {
                     for scope in context.scopes() {
                         spawn_children(&mut watching, &context, kind, &scope);
@@ -143,6 +144,8 @@ async fn look_up(context: Arc<Context>, kind: Kind) {
                     context.memory.installed(kind, &context.scopes(), true);
                 }
             }
+            // An API server that has just started does not know its custom resources yet: once is not enough.
+            Ok(false) if !watching.is_empty() && !missed => missed = true,
             Ok(false) => {
                 watching.abort_all();
                 watching = JoinSet::new();
@@ -172,7 +175,7 @@ async fn is_installed(client: &Client, resource: &ApiResource) -> kube::Result<b
     }
 }
 
-/// Keeps counts up to date, and asks for reconciles when a watch has begun to fail for long, or works again.
+/// Keeps counts up to date, forgets what is gone, and asks for reconciles when a watch has begun to fail for long, or works again.
 async fn pulse(context: Arc<Context>) {
     let mut failing = BTreeSet::new();
     let mut counted = BTreeMap::new();
@@ -188,6 +191,7 @@ async fn pulse(context: Arc<Context>) {
         }
         failing = now;
         count_models(&context, &mut counted);
+        context.forget_the_gone();
     }
 }
 

@@ -109,7 +109,7 @@ async fn pass(stored: &Stored, context: &Context) -> Result<Pass, Error> {
             return Ok(Pass::Invalid);
         }
     };
-    if let Some(blind) = blindness(stored, context) {
+    if let Some(blind) = blindness(stored, context, model) {
         return wait_for_sight(stored, context, model, blind, now).await;
     }
     let result = see_and_act(stored, context, model, now).await;
@@ -213,15 +213,19 @@ fn waits_for_own_write(stored: &Stored, context: &Context) -> bool {
         || context.memory.children.unseen_write(&at, Instant::now()).is_some()
 }
 
-/// What has not been listed yet; nothing is decided on half of the facts.
-fn blindness(stored: &Stored, context: &Context) -> Option<String> {
+/// What has not been listed yet; nothing is decided on half of the facts. An Ingress would be taken away because its
+/// class is not known yet.
+fn blindness(stored: &Stored, context: &Context, model: &AnomalyModel) -> Option<String> {
     let namespace = stored.reference().namespace;
+    let mut missing: Vec<&str> =
+        context.memory.incomplete(&context.kinds(), &namespace).iter().map(|kind| kind.as_str()).collect();
     if !context.memory.models_listed(&context.scopes()) {
-        return Some("AnomalyModels are not listed yet".into());
+        missing.push("AnomalyModel");
     }
-    let missing = context.memory.incomplete(&context.kinds(), &namespace);
-    let names: Vec<&str> = missing.iter().map(|kind| kind.as_str()).collect();
-    (!names.is_empty()).then(|| format!("not listed yet: {}", names.join(", ")))
+    if model.spec.ingress.is_some() && context.memory.references.ingress_classes().is_none() {
+        missing.push("IngressClass");
+    }
+    (!missing.is_empty()).then(|| format!("not listed yet: {}", missing.join(", ")))
 }
 
 async fn wait_for_sight(

@@ -128,8 +128,13 @@ impl Cluster {
 
     /// The watches show all that there is.
     pub(crate) fn show_all(&self, operator: &Operator) {
+        self.show_all_but(operator, "");
+    }
+
+    /// The watches show all that there is but one resource.
+    pub(crate) fn show_all_but(&self, operator: &Operator, late: &str) {
         let memory = &operator.context.memory;
-        for kind in Kind::ALL {
+        for kind in Kind::ALL.into_iter().filter(|kind| kind.resource().plural != late) {
             let sink = ChildSink { memory: Arc::clone(memory), kind, scope: None };
             show(
                 &sink,
@@ -137,7 +142,8 @@ impl Cluster {
                     .filter(|o| !o["metadata"]["labels"][labels::MODEL].is_null()),
             );
         }
-        for kind in [ReferenceKind::ConfigMap, ReferenceKind::Secret, ReferenceKind::IngressClass] {
+        let references = [ReferenceKind::ConfigMap, ReferenceKind::Secret, ReferenceKind::IngressClass];
+        for kind in references.into_iter().filter(|kind| kind.resource().plural != late) {
             let sink = ReferenceSink { memory: Arc::clone(memory), kind, scope: None };
             show(&sink, self.of(&kind.resource().plural));
         }
