@@ -1,6 +1,8 @@
 //! Keys of specs as they were stored by every release. A failure here means that an upgrade would retrain the models of
 //! every user: fix the key, never this file.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use api::AnomalyModelSpec;
 use api::training_key::{digest, training_key};
 
