@@ -92,9 +92,8 @@ async fn a_restart_of_the_operator_writes_nothing() -> Result<()> {
 async fn an_idle_operator_writes_nothing_but_its_lease() -> Result<()> {
     let ns = settled("idle").await?;
     eventually("the namespaces of earlier tests to be gone", async || {
-        let all = kubectl(&["get", "namespaces", "-o", "name"]).await?;
-        let left: Vec<_> = all.lines().filter(|n| n.contains("/e2e-") && !n.ends_with("/e2e-idle")).collect();
-        Ok(if left.is_empty() { Ok(()) } else { Err(left.join(" ")) })
+        let phases = kubectl(&["get", "namespaces", "-o", "jsonpath={.items[*].status.phase}"]).await?;
+        Ok(if phases.contains("Terminating") { Err(phases) } else { Ok(()) })
     })
     .await?;
     tokio::time::sleep(Duration::from_secs(20)).await;
