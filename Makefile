@@ -25,10 +25,10 @@ run: ## the quick-start model without a cluster, on http://localhost:8000
 test: ## everything a change must pass: lint, unit, chart and end-to-end tests on a cluster of its own
 	@hack/test.sh
 
-lint: ## format, clippy, licences and banned crates, generated files
+lint: ## format, scripts, clippy, licences and banned crates
 	@hack/test.sh lint
 
-unit: ## tests that need no cluster
+unit: ## tests that need no cluster; generated files are fresh
 	@hack/test.sh unit
 
 chart-test: ## the Helm chart's own tests
