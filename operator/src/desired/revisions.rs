@@ -32,11 +32,15 @@ pub fn choose(model: &Validated, observed: &Observed) -> Choice {
 
     let latest = key(model).and_then(|key| usable.iter().find(|r| r.key == key)).map(|r| r.name.as_str());
     let exists = |name: &&str| usable.iter().any(|r| r.name == *name);
+    // Its ConfigMap was deleted: pods that run have loaded it, and go on answering. Those of an older revision would
+    // answer to another spec.
+    let loaded =
+        |l: &&Deployment| l.ready > 0 && current == Some(&*l.revision) && !known(observed, &l.revision);
     let serve = latest
         .or_else(|| live.map(|l| l.revision.as_str()).filter(exists))
+        .or_else(|| live.filter(loaded).map(|l| l.revision.as_str()))
         .or_else(|| current.filter(exists))
         .or_else(|| usable.first().map(|r| r.name.as_str()))
-        // Every revision was deleted: pods that run have loaded theirs, and go on answering.
         .or_else(|| live.map(|l| l.revision.as_str()).filter(|name| !name.is_empty()));
     let prune = match (live, serve) {
         (Some(live), Some(serve)) if live.rolled_out() && live.revision == serve => {
@@ -47,6 +51,10 @@ pub fn choose(model: &Validated, observed: &Observed) -> Choice {
     };
     let owned = |name: Option<&str>| name.map(str::to_owned);
     Choice { latest: owned(latest), serve: owned(serve), reject: reject.cloned(), prune }
+}
+
+fn known(observed: &Observed, revision: &str) -> bool {
+    observed.revisions.iter().any(|r| r.name == revision)
 }
 
 /// The current training key, if it is known.

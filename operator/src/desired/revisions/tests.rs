@@ -71,6 +71,18 @@ fn pods_that_run_stay_when_every_revision_is_deleted() {
 }
 
 #[test]
+fn pods_that_run_stay_when_their_revision_is_deleted_although_an_older_one_is_left() {
+    let mut world = trained(&[1, 2]);
+    world = world.rolled_out();
+    let served = world.observed.deployment.as_ref().unwrap().revision.clone();
+    world.observed.revisions.retain(|r| r.name != served);
+    assert_eq!(chosen(&world).serve.as_deref(), Some(served.as_str()));
+    world.observed.deployment.as_mut().unwrap().ready = 0;
+    let left = &world.observed.revisions.last().unwrap().name;
+    assert_eq!(chosen(&world).serve.as_ref(), Some(left), "better an older revision than none");
+}
+
+#[test]
 fn a_roll_out_past_its_deadline_goes_back_and_is_not_tried_again() {
     let world = World::ready().seed(17).reconciled().published(980).reconciled().stalled();
     let (first, second) = (names(&world).remove(0), names(&world).remove(1));
