@@ -7,13 +7,13 @@ use std::time::Instant;
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::api::DynamicObject;
-use kube::core::{Resource, ResourceExt};
+use kube::core::{ApiResource, Resource, ResourceExt};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::Event;
 
 use crate::backoff::Failures;
 use crate::facts::{self, Child, Facts};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, resource_name};
 use crate::models::Stored;
 use crate::observed::JobState;
 use crate::references::{self, Reference, ReferenceKind, References};
@@ -85,10 +85,15 @@ impl Memory {
         missing.copied().collect()
     }
 
-    /// Whether all models that could hold a host of a model in this namespace are known.
+    /// Whether all models that could hold a host of another model are known. A namespace that cannot be listed for long,
+    /// like one that is gone, holds up no other: its own models are unknown too.
     pub fn models_listed(&self, scopes: &[Scope]) -> bool {
-        let listed = lock(&self.listed);
-        scopes.iter().all(|scope| listed.contains(scope))
+        let missing: Vec<&Scope> = {
+            let listed = lock(&self.listed);
+            scopes.iter().filter(|scope| !listed.contains(*scope)).collect()
+        };
+        let resource = resource_name(&ApiResource::erase::<Stored>(&()));
+        missing.iter().all(|scope| scope.is_some() && self.health.fails_for_long(&resource, scope))
     }
 
     /// Whether a kind is installed.

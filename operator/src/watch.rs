@@ -55,16 +55,17 @@ pub trait Sink: Send + Sync + 'static {
 pub async fn run<S: Sink>(client: Client, target: Target, sink: Arc<S>, health: Arc<Health>) {
     let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
     config.label_selector.clone_from(&target.selector);
+    let mut failures = 0;
     loop {
         // `follow` returns only when the watch has to start over from a list.
         let (client, resource) = (client.clone(), &target.resource);
         if target.metadata_only {
             let api: Api<PartialObjectMeta<DynamicObject>> = api(client, target.scope.as_deref(), resource);
             let metadata = watcher(api, config.clone()).map(|event| event.map(|e| map(e, whole)));
-            follow(metadata, &target, &*sink, &health).await;
+            follow(metadata, &target, &*sink, &health, &mut failures).await;
         } else {
             let api: Api<DynamicObject> = api(client, target.scope.as_deref(), resource);
-            follow(watcher(api, config.clone()), &target, &*sink, &health).await;
+            follow(watcher(api, config.clone()), &target, &*sink, &health, &mut failures).await;
         }
     }
 }
@@ -94,20 +95,22 @@ fn map<A, B>(event: Event<A>, f: impl Fn(A) -> B) -> Event<B> {
     }
 }
 
+/// `failures` in a row outlive a start over from a list, so that its success is known to be a recovery.
 async fn follow<S: Sink>(
     events: impl Stream<Item = watcher::Result<Event<DynamicObject>>>,
     target: &Target,
     sink: &S,
     health: &Health,
+    failures: &mut u32,
 ) {
     let mut events = pin!(events);
-    let (mut listed, mut failures) = (Vec::new(), 0);
+    let mut listed = Vec::new();
     loop {
-        let event = match next(&mut events, failures).await {
+        let event = match next(&mut events, *failures).await {
             Some(Some(event)) => event,
             Some(None) => return,
             None => {
-                (failures, _) = (0, health.recovered(target));
+                (*failures, _) = (0, health.recovered(target));
                 continue;
             }
         };
@@ -122,17 +125,17 @@ async fn follow<S: Sink>(
             Ok(Event::Apply(object)) => sink.reduce(object).into_iter().for_each(|item| sink.changed(item)),
             Ok(Event::Delete(object)) => sink.reduce(object).into_iter().for_each(|item| sink.deleted(item)),
             Err(error) => {
-                failures += 1;
+                *failures = failures.saturating_add(1);
                 health.failed(target, &error);
-                tokio::time::sleep(backoff::WATCH.delay(failures)).await;
+                tokio::time::sleep(backoff::WATCH.delay(*failures)).await;
                 if starts_over(&error) {
                     return;
                 }
                 continue;
             }
         }
-        if failures > 0 {
-            (failures, _) = (0, health.recovered(target));
+        if *failures > 0 {
+            (*failures, _) = (0, health.recovered(target));
         }
     }
 }
@@ -213,6 +216,13 @@ impl Health {
     /// The target is no longer watched.
     pub fn forget(&self, target: &Target) {
         self.lock().remove(&(resource_name(&target.resource), target.scope.clone()));
+    }
+
+    /// Whether this very watch has failed for a minute.
+    pub fn fails_for_long(&self, resource: &str, scope: &Scope) -> bool {
+        let failing = self.lock();
+        let failure = failing.get(&(resource.to_owned(), scope.clone()));
+        failure.is_some_and(|failure| failure.since.elapsed() >= FAILING_AFTER)
     }
 
     /// Watches that concern a namespace, or all of them, and have failed for a minute.

@@ -53,7 +53,7 @@ fn refused(code: u16) -> ClientError {
 
 async fn followed(events: Vec<watcher::Result<Event<DynamicObject>>>) -> (Vec<String>, Health) {
     let (names, health) = (Names::default(), Health::default());
-    follow(stream::iter(events), &target(), &names, &health).await;
+    follow(stream::iter(events), &target(), &names, &health, &mut 0).await;
     (names.all(), health)
 }
 
@@ -105,7 +105,8 @@ async fn a_watch_that_is_quiet_after_an_error_works_again() {
     let (names, health) = (Names::default(), Health::default());
     let events = stream::iter([Err(watcher::Error::WatchStartFailed(refused(500)))]).chain(stream::pending());
     let target = target();
-    let quiet = follow(events, &target, &names, &health);
+    let mut failures = 0;
+    let quiet = follow(events, &target, &names, &health, &mut failures);
     let long = Duration::from_secs(1) + RECOVERED_AFTER;
     assert!(tokio::time::timeout(long, quiet).await.is_err(), "it goes on watching");
     assert!(health.lock().is_empty());
@@ -116,6 +117,19 @@ async fn a_version_that_is_too_old_starts_over() {
     let gone = || Err(watcher::Error::WatchStartFailed(refused(410)));
     let (seen, _) = followed(vec![gone(), Ok(Event::Apply(object("never seen")))]).await;
     assert_eq!(seen, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_list_after_a_version_that_is_too_old_is_a_recovery() {
+    let (names, health, mut failures) = (Names::default(), Health::default(), 0);
+    for events in [
+        vec![Err(watcher::Error::WatchStartFailed(refused(410)))],
+        vec![Ok(Event::Init), Ok(Event::InitApply(object("a"))), Ok(Event::InitDone)],
+    ] {
+        follow(stream::iter(events), &target(), &names, &health, &mut failures).await;
+    }
+    assert_eq!((names.all(), failures), (vec!["listed a".to_owned()], 0));
+    assert!(health.lock().is_empty());
 }
 
 #[test]
@@ -130,4 +144,22 @@ fn a_failure_is_told_after_a_minute_with_verb_and_resource() {
     assert!(health.failing(Some("elsewhere")).is_empty());
     health.failed(&scoped, &watcher::Error::InitialListFailed(refused(403)));
     assert_eq!(health.failing(None)[0].verb, "list", "the last error, since the first one");
+}
+
+#[test]
+fn a_namespace_that_cannot_be_listed_holds_up_no_other_for_more_than_a_minute() {
+    use crate::memory::{Memory, ModelSink};
+    let (memory, _) = Memory::new();
+    let scopes = [Some("here".to_owned()), Some("gone".to_owned())];
+    ModelSink { memory: Arc::clone(&memory), scope: scopes[0].clone() }.listed(Vec::new());
+    let models = Target {
+        resource: ApiResource::erase::<crate::models::Stored>(&()),
+        scope: scopes[1].clone(),
+        ..target()
+    };
+    memory.health.failed(&models, &watcher::Error::InitialListFailed(refused(403)));
+    assert!(!memory.models_listed(&scopes), "it may come in a moment");
+    memory.health.lock().values_mut().for_each(|failure| failure.since -= FAILING_AFTER);
+    assert!(memory.models_listed(&scopes));
+    assert!(!memory.models_listed(&[None]), "without any list nothing is known");
 }
