@@ -7,6 +7,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 
 use crate::transitions::Note;
 use crate::watch;
+use crate::writes::is_leaving;
 
 /// Most bytes of a note that the API server accepts.
 const NOTE_BYTES: usize = 1_024;
@@ -34,6 +35,10 @@ impl Publisher {
                 secondary: None,
             };
             if let Err(error) = self.0.publish(&event, about).await {
+                // It would go with the namespace.
+                if matches!(&error, kube::Error::Api(status) if is_leaving(status)) {
+                    return;
+                }
                 tracing::warn!(
                     reason = event.reason,
                     error = watch::said(&error),

@@ -53,7 +53,7 @@ impl Error {
         match self {
             Self::Observe(_) => "Observe",
             Self::Write(WriteError::Conflict { .. }) => "Conflict",
-            Self::Write(WriteError::Failed { .. }) => "Write",
+            Self::Write(WriteError::Leaving { .. } | WriteError::Failed { .. }) => "Write",
             Self::Refused(_) => "Refused",
             Self::Publish(_) => "Publish",
         }
@@ -146,6 +146,10 @@ async fn see_and_act(
     };
     let plan = plan(&validated, &seen.observed, &context.settings);
     let attempt = apply(context, &seen, &plan).await;
+    if let Some(WriteError::Leaving { object }) = &attempt.error {
+        tracing::debug!(model = %stored.reference(), object, "the namespace is being deleted");
+        return Ok((Pass::Done(None), attempt.applied.started));
+    }
     let told = told(context, stored, &attempt);
     publish(context, stored, &status(&seen.observed, &Outcome::Applied { plan: &plan, applied: &told }))
         .await?;
@@ -161,7 +165,9 @@ fn told(context: &Context, stored: &Stored, attempt: &Attempt) -> crate::outcome
         && context.memory.failures.count(&at) + 1 >= TOLD_AFTER
     {
         let object = match error {
-            WriteError::Conflict { object, .. } | WriteError::Failed { object, .. } => object.clone(),
+            WriteError::Conflict { object, .. }
+            | WriteError::Leaving { object }
+            | WriteError::Failed { object, .. } => object.clone(),
         };
         told.failures.push(Problem { object, message: error.to_string() });
     }

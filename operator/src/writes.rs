@@ -7,7 +7,7 @@ use api::labels;
 use kube::api::{
     Api, DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy,
 };
-use kube::core::{Resource, ResourceExt};
+use kube::core::{Resource, ResourceExt, Status};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -31,6 +31,12 @@ pub enum WriteError {
         object: String,
         /// What the API server said.
         message: String,
+    },
+    /// The namespace is being deleted, and the model with it: nothing new can be made there, and nothing should be.
+    #[error("{object} is not made: its namespace is being deleted")]
+    Leaving {
+        /// Kind and name.
+        object: String,
     },
     /// The API server could not be reached, or could not answer.
     #[error("cannot write {object}: {}", watch::said(source))]
@@ -252,6 +258,7 @@ impl<'a> Hand<'a> {
             kube::Error::Api(status) if status.code == 409 => {
                 Err(WriteError::Conflict { object, message: status.message.clone() })
             }
+            kube::Error::Api(status) if is_leaving(&status) => Err(WriteError::Leaving { object }),
             kube::Error::Api(status) if is_refusal(status.code, &status.message) => {
                 self.applied.failures.push(Problem { object, message: status.message.clone() });
                 Ok(())
@@ -275,6 +282,12 @@ impl<'a> Hand<'a> {
     }
 }
 
+/// Whether a creation was refused because the namespace is being deleted.
+pub fn is_leaving(status: &Status) -> bool {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    status.code == 403 && causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
 /// Whether the API server will say the same again until somebody changes something: quota, admission, permissions. A
 /// webhook that fails is reported as an internal error.
 fn is_refusal(code: u16, message: &str) -> bool {
@@ -288,6 +301,19 @@ fn is_refusal(code: u16, message: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_namespace_that_is_being_deleted_is_told_from_a_missing_permission() {
+        let refused = |cause: &str| {
+            let status = json!({
+                "code": 403, "reason": "Forbidden", "message": "no",
+                "details": {"name": "x", "kind": "secrets", "causes": [{"reason": cause, "message": "no", "field": "metadata.namespace"}]},
+            });
+            serde_json::from_value::<Status>(status).unwrap()
+        };
+        assert!(is_leaving(&refused("NamespaceTerminating")));
+        assert!(!is_leaving(&refused("")));
+    }
 
     #[test]
     fn quotas_and_admission_are_refusals_and_overload_is_not() {
