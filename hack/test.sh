@@ -3,7 +3,16 @@
 # seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-export CLUSTER_NAME=${CLUSTER_NAME:-anomaly-operator-test} HTTP_PORT=${HTTP_PORT:-18080} HTTPS_PORT=${HTTPS_PORT:-18443}
+
+# The first port from $1 on that nobody listens at.
+free_port() {
+  local port=$1
+  while { : <>"/dev/tcp/127.0.0.1/$port"; } 2>/dev/null; do port=$((port + 1)); done
+  echo "$port"
+}
+
+export CLUSTER_NAME=${CLUSTER_NAME:-anomaly-operator-test}
+export HTTP_PORT=${HTTP_PORT:-$(free_port 18080)} HTTPS_PORT=${HTTPS_PORT:-$(free_port 18443)}
 . "$here/lib.sh"
 cd "$ROOT"
 
@@ -58,8 +67,11 @@ chart() {
   step "chart" "$ROOT/charts/test.sh"
 }
 
+no_cluster() { ! have docker || ! docker container inspect "$(node)" >/dev/null 2>&1 || "$here/down.sh"; }
+
 e2e() {
   cluster=1
+  step "no cluster of an interrupted run" no_cluster
   step "cluster" "$here/up.sh"
   # shellcheck source=/dev/null
   . "$STATE/env"
