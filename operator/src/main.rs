@@ -22,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long reconciles may take to end after SIGTERM. With the release of the Lease it stays under 10 s.
 const RECONCILES_END_WITHIN: Duration = Duration::from_secs(6);
+/// An aborted task ends at its next breath.
+const ABORTED_WITHIN: Duration = Duration::from_millis(500);
 const LEASE_RELEASED_WITHIN: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
@@ -160,8 +162,12 @@ async fn supervise(mut parts: Parts) -> anyhow::Result<()> {
 async fn shut_down(parts: Parts) -> anyhow::Result<()> {
     tracing::info!("asked to end");
     parts.stop_reconciling.cancel();
-    if timeout(RECONCILES_END_WITHIN, parts.controller).await.is_err() {
+    let mut controller = parts.controller;
+    if timeout(RECONCILES_END_WITHIN, &mut controller).await.is_err() {
         tracing::warn!("some reconciles did not end in time; the next leader takes them up");
+        // Their writes are given up too, before somebody else may write.
+        controller.abort();
+        drop(timeout(ABORTED_WITHIN, controller).await);
     }
     release(&parts.stop_leading, parts.leader).await;
     Ok(())

@@ -140,7 +140,8 @@ async fn see_and_act(
     let validated = match validate(&seen.observed, &context.settings) {
         Ok(validated) => validated,
         Err(invalid) => {
-            publish(context, stored, &status(&seen.observed, &Outcome::Invalid(&invalid))).await?;
+            let next = status(&seen.observed, &Outcome::Invalid(&invalid));
+            publish(context, stored, &doubted(stored, context, model, next, now)).await?;
             return Ok((Pass::Invalid, false));
         }
     };
@@ -151,8 +152,8 @@ async fn see_and_act(
         return Ok((Pass::Done(None), attempt.applied.started));
     }
     let told = told(context, stored, &attempt);
-    publish(context, stored, &status(&seen.observed, &Outcome::Applied { plan: &plan, applied: &told }))
-        .await?;
+    let next = status(&seen.observed, &Outcome::Applied { plan: &plan, applied: &told });
+    publish(context, stored, &doubted(stored, context, model, next, now)).await?;
     let started = attempt.applied.started;
     Ok((Pass::Done(next_look(&seen, &plan, attempt)?), started))
 }
@@ -179,6 +180,20 @@ fn failing_watches(stored: &Stored, context: &Context) -> Option<String> {
     let failing = context.memory.health.failing(Some(&stored.reference().namespace));
     let causes: Vec<String> = failing.iter().map(ToString::to_string).collect();
     (!causes.is_empty()).then(|| format!("{}; check the operator's permissions", causes.join("; ")))
+}
+
+/// The status, if all of it was seen: while a watch fails, nobody knows whether it still holds.
+fn doubted(
+    stored: &Stored,
+    context: &Context,
+    model: &AnomalyModel,
+    next: AnomalyModelStatus,
+    now: Timestamp,
+) -> AnomalyModelStatus {
+    match failing_watches(stored, context) {
+        Some(causes) => blinded(model, next, (reason::WATCH_FAILING, causes), now),
+        None => next,
+    }
 }
 
 /// A status of a model of which not all can be seen.
@@ -259,3 +274,7 @@ pub fn retry(stored: &Arc<Stored>, error: &Error, context: &Context) -> Action {
     tracing::warn!(model = %at, reason = error.reason(), failures, retry_ms, %error, "reconcile failed");
     Action::requeue(after)
 }
+
+#[cfg(test)]
+#[path = "reconcile/tests.rs"]
+mod tests;

@@ -51,6 +51,14 @@ fn refused(code: u16) -> ClientError {
     ClientError::Api(Box::new(status))
 }
 
+impl Health {
+    /// As if this watch had failed for a minute.
+    pub(crate) fn has_failed_for_long(&self, target: &Target) {
+        self.failed(target, &watcher::Error::WatchStartFailed(refused(403)));
+        self.lock().values_mut().for_each(|failure| failure.since -= FAILING_AFTER);
+    }
+}
+
 async fn followed(events: Vec<watcher::Result<Event<DynamicObject>>>) -> (Vec<String>, Health) {
     let (names, health) = (Names::default(), Health::default());
     follow(stream::iter(events), &target(), &names, &health, &mut 0).await;
