@@ -64,6 +64,7 @@ impl World {
             },
             jobs: Vec::new(),
             terminating_jobs: Vec::new(),
+            names_taken: Vec::new(),
             revisions: Vec::new(),
             deployment: None,
             pod_problems: Vec::new(),

@@ -84,6 +84,7 @@ pub async fn observe(
         pod_problems: eye.pod_problems(&jobs, &mut look_again).await?,
         jobs,
         terminating_jobs,
+        names_taken: eye.names_taken(),
         revisions,
         deployment: eye.deployment(),
         auth: eye.auth().await?,
@@ -157,6 +158,12 @@ impl Eye<'_> {
             Some(job)
         });
         (jobs.collect(), going.iter().map(|child| child.name.clone()).collect())
+    }
+
+    fn names_taken(&self) -> Vec<String> {
+        let children = |kind| self.context.memory.children.of_model(kind, &self.at);
+        let all = [Kind::Job, Kind::ConfigMap].into_iter().flat_map(children);
+        all.map(|child| child.name.clone()).collect()
     }
 
     fn pods(&self) -> Vec<(String, Pod)> {

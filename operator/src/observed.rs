@@ -20,6 +20,9 @@ pub struct Observed {
     pub jobs: Vec<Job>,
     /// Names of training Jobs that are being deleted: the next one waits for them.
     pub terminating_jobs: Vec<String>,
+    /// Names of all Jobs and ConfigMaps that carry our label for this model, whoever controls them: those of a former model
+    /// of the same name may be there for a while.
+    pub names_taken: Vec<String>,
     /// Published revisions that are controlled by this model.
     pub revisions: Vec<Revision>,
     /// The live Deployment, if it is ours.

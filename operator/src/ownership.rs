@@ -10,6 +10,8 @@ pub enum Ownership {
     /// Nobody controls it, and it carries our label for this model: a backup or an orphaning delete lost the owner
     /// reference. It becomes ours again.
     Adoptable,
+    /// Of a model of the same name that is gone, and so it will be in a moment.
+    Former,
     /// Somebody else's; never touched. Says whose.
     Foreign(String),
 }
@@ -18,6 +20,7 @@ pub enum Ownership {
 pub fn decide(owner: Option<&Owner>, label: &str, model: &str, uid: &str) -> Ownership {
     match owner {
         Some(owner) if owner.uid == uid => Ownership::Ours,
+        Some(owner) if owner.kind == api::KIND && owner.name == model => Ownership::Former,
         Some(Owner { kind, name, .. }) => Ownership::Foreign(format!("controlled by {kind} {name}")),
         None if label == model => Ownership::Adoptable,
         None => Ownership::Foreign("not made by this operator".into()),
@@ -42,8 +45,9 @@ mod tests {
             "a lost label does not change the owner"
         );
         assert_eq!(decide(None, "x", "x", "1"), Ownership::Adoptable);
+        assert_eq!(decide(Some(&owner("AnomalyModel", "x", "0")), "x", "x", "1"), Ownership::Former);
         for (owner, label) in [
-            (Some(owner("AnomalyModel", "x", "0")), "x"),
+            (Some(owner("AnomalyModel", "y", "0")), "x"),
             (Some(owner("Deployment", "x", "7")), "x"),
             (None, "other"),
             (None, ""),

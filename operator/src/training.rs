@@ -287,14 +287,14 @@ impl Case<'_> {
     }
 
     /// One more than any number that a Job or a revision of this key ever bore, as far as anybody knows: a name is not
-    /// used twice, because a pod template may still mean the first bearer.
+    /// used twice, because a pod template may still mean the first bearer, and a pod would read the input of another Job.
     fn next_number(&self) -> u32 {
         let (name, short) = (&self.model.name, names::short_key(self.key));
         let prefixes = [format!("{name}-t-{short}-"), format!("{name}-r-{short}-")];
         let revision =
             self.observed.model.status.as_ref().and_then(|s| s.revision.clone()).unwrap_or_default();
         let highest = (self.observed.jobs.iter().map(|j| &j.name))
-            .chain(&self.observed.terminating_jobs)
+            .chain(&self.observed.names_taken)
             .chain(self.observed.revisions.iter().map(|r| &r.name))
             .chain(self.observed.deployment.iter().map(|d| &d.revision))
             .chain([&self.previous.job, &revision.current, &revision.latest].into_iter().flatten())

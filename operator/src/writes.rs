@@ -72,6 +72,7 @@ impl<'a> Hand<'a> {
         let known = self.context.memory.children.get(kind, &self.at.namespace, &name);
         let uid = match known.as_deref().map(|child| (child, self.whose(child))) {
             Some((_, Ownership::Foreign(whose))) => return Ok(self.conflict(kind, &name, &whose)),
+            Some((_, Ownership::Former)) => return Err(self.left_behind(kind, &name)),
             // It comes back once it is gone; its event says when.
             Some((child, _)) if child.deleting => return Ok(false),
             Some((child, Ownership::Ours)) => {
@@ -83,6 +84,7 @@ impl<'a> Hand<'a> {
             // The first apply is preceded by a look at what is there.
             Some((_, Ownership::Adoptable)) | None => match self.look(kind, &name).await? {
                 Some((_, Ownership::Foreign(whose))) => return Ok(self.conflict(kind, &name, &whose)),
+                Some((_, Ownership::Former)) => return Err(self.left_behind(kind, &name)),
                 Some((uid, _)) => Some(uid),
                 None => None,
             },
@@ -269,6 +271,13 @@ impl<'a> Hand<'a> {
 
     fn failed(&self, kind: Kind, name: &str, source: kube::Error) -> WriteError {
         WriteError::Failed { object: self.object(kind, name), source }
+    }
+
+    /// Told only if it stays.
+    fn left_behind(&self, kind: Kind, name: &str) -> WriteError {
+        let message =
+            "an AnomalyModel of the same name, which is gone, left it behind; it is about to go too".into();
+        WriteError::Conflict { object: self.object(kind, name), message }
     }
 
     fn conflict(&mut self, kind: Kind, name: &str, whose: &str) -> bool {

@@ -209,6 +209,14 @@ fn a_deleted_job_is_made_again_under_another_name() {
 }
 
 #[test]
+fn a_name_that_a_former_model_left_behind_is_not_used() {
+    let mut world = World::new();
+    let first = started(&world).unwrap();
+    world.observed.names_taken = vec![first];
+    assert_eq!(started(&world), Some(format!("machine-t-{}-2", short(&world))));
+}
+
+#[test]
 fn a_deleted_revision_is_trained_again_under_another_name() {
     let mut world = World::ready().jobs_expired();
     world.observed.revisions.clear();
