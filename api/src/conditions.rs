@@ -185,7 +185,35 @@ impl Verdict {
             observed_generation: generation,
             last_transition_time: since,
             reason: self.reason.into(),
-            message: self.message,
+            message: shortened(self.message),
+        }
+    }
+}
+
+/// Longest message in bytes: far below what the schema allows, and enough for people. A longer one would be refused with
+/// the whole status.
+const LONGEST_MESSAGE: usize = 4_096;
+
+fn shortened(mut message: String) -> String {
+    if message.len() > LONGEST_MESSAGE {
+        message.truncate(message.floor_char_boundary(LONGEST_MESSAGE - '…'.len_utf8()));
+        message.push('…');
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let now = Time("2026-01-01T00:00:00Z".parse().unwrap());
+        let published = |message: String| Verdict::no("X", message).publish(READY, None, &[], &now).message;
+        assert_eq!(published("short".into()), "short");
+        for message in ["ä".repeat(LONGEST_MESSAGE), format!("x{}", "ä".repeat(LONGEST_MESSAGE))] {
+            let cut = published(message);
+            assert!(cut.len() <= LONGEST_MESSAGE && cut.ends_with("ä…"), "{} bytes", cut.len());
         }
     }
 }

@@ -121,6 +121,19 @@ fn what_was_not_asked_for_has_no_condition() {
 }
 
 #[test]
+fn of_many_keys_the_first_are_told() {
+    let mut world = World::new();
+    let present = (0..3_500).map(|i| format!("k{i:04}{}", "x".repeat(240))).collect();
+    world.observed.source = Source::KeyNotFound { name: "data".into(), key: "train.csv".into(), present };
+    let status = world.reconciled().status();
+    for condition in &status.conditions {
+        assert!(condition.message.len() < 4_096, "{}", condition.type_);
+    }
+    let trained = status.conditions.iter().find(|c| c.type_ == api::conditions::TRAINED).unwrap();
+    assert!(trained.message.contains(" and 3490 more: add it"), "{}", trained.message);
+}
+
+#[test]
 fn missing_data_is_said_and_what_serves_goes_on() {
     let mut world = World::new();
     world.observed.source = Source::NotFound { name: "data".into() };

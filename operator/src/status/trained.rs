@@ -8,6 +8,9 @@ use super::view::{View, problems};
 use crate::observed::{Observed, Revision, Source};
 use crate::training::{Failure, State};
 
+/// So many keys of a ConfigMap are told.
+const KEYS_TOLD: usize = 10;
+
 pub(super) fn verdict(view: &View<'_>) -> Verdict {
     if view.not_started() {
         return not_started(view);
@@ -55,11 +58,7 @@ pub(super) fn no_data(observed: &Observed) -> Verdict {
             format!(
                 "ConfigMap {namespace}/{name} has no key {key}, {}: add it, or correct \
                  spec.training.source.configMap.key",
-                if present.is_empty() {
-                    "nor any other".to_owned()
-                } else {
-                    format!("only {}", present.join(", "))
-                }
+                only(present)
             ),
         ),
         Source::Found { origin, .. } => (reason::TRAINING, format!("{origin} was found")),
@@ -78,6 +77,15 @@ fn done(view: &View<'_>, reason: &'static str) -> Verdict {
     match view.proven() {
         true => Verdict::yes(reason, described(latest)),
         false => Verdict::unknown(reason::ROLLING_OUT, format!("{}; it is rolled out", described(latest))),
+    }
+}
+
+/// The keys that are there, or the first of many.
+fn only(present: &[String]) -> String {
+    match present {
+        [] => "nor any other".to_owned(),
+        few if few.len() <= KEYS_TOLD => format!("only {}", few.join(", ")),
+        many => format!("only {} and {} more", many[..KEYS_TOLD].join(", "), many.len() - KEYS_TOLD),
     }
 }
 
