@@ -1,28 +1,93 @@
 //! Reading a JSON body within its limit.
 //!
 //! What the headers already decide (type, encoding, length) is decided before a byte of the body is read, so that a
-//! client that waits for `100 Continue` never sends it. Never holds more than the limit in memory.
+//! client that waits for `100 Continue` never sends it. Never holds more than the limit in memory for one body, nor
+//! more than the [`Budget`] for all of them: many slow clients with large bodies must not end the process.
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use http::header::{self, HeaderMap};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::problem::Problem;
 
+/// What a body may hold without asking the budget: the vectors that are usual never do.
+const FREE: usize = 8 << 10;
+/// The budget is taken and given in units of this many bytes.
+const UNIT: usize = 4 << 10;
+
+/// The bytes that all bodies together may hold while they are read and answered.
+#[derive(Debug)]
+pub(crate) struct Budget(Semaphore);
+
+/// A whole body, with its part of the budget.
+#[derive(Debug)]
+pub(crate) struct Whole<'a> {
+    pub(crate) bytes: Bytes,
+    _held: Option<SemaphorePermit<'a>>,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)))
+    }
+
+    /// Raises what is held to what a body of this length needs.
+    fn raise<'a>(&'a self, held: &mut Option<SemaphorePermit<'a>>, length: usize) -> Result<(), Problem> {
+        let needed = length.saturating_sub(FREE).div_ceil(UNIT);
+        let more = needed.saturating_sub(held.as_ref().map_or(0, SemaphorePermit::num_permits));
+        if more == 0 {
+            return Ok(());
+        }
+        let more = u32::try_from(more).map_err(|_| Problem::too_many_bodies())?;
+        let permit = self.0.try_acquire_many(more).map_err(|_| Problem::too_many_bodies())?;
+        match held {
+            Some(held) => held.merge(permit),
+            None => *held = Some(permit),
+        }
+        Ok(())
+    }
+}
+
 /// The whole body of a JSON request.
-pub(crate) async fn read_json(request: Request, limit: usize) -> Result<Bytes, Problem> {
+pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -> Result<Whole<'_>, Problem> {
     require_json(request.headers())?;
-    let body: Body = request.into_body();
+    let mut body: Body = request.into_body();
     // For a request with Content-Length the lower bound is that length.
-    if body.size_hint().lower() > limit as u64 {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > limit {
         return Err(Problem::too_large(limit));
     }
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Problem::too_large(limit)),
-        Err(_) => Err(Problem::malformed("the body broke off before its end")),
+    let mut held = None;
+    budget.raise(&mut held, announced)?;
+    let first = next(&mut body).await?.unwrap_or_default();
+    if first.len() <= limit && body.is_end_stream() {
+        return Ok(Whole { bytes: first, _held: held });
     }
+    // Copied together: a list of frames would cost a multiple of what is in them if they are small.
+    let mut bytes = Vec::with_capacity(announced);
+    let mut frame = Some(first);
+    while let Some(data) = frame {
+        if bytes.len() + data.len() > limit {
+            return Err(Problem::too_large(limit));
+        }
+        budget.raise(&mut held, bytes.len() + data.len())?;
+        bytes.extend_from_slice(&data);
+        frame = next(&mut body).await?;
+    }
+    Ok(Whole { bytes: bytes.into(), _held: held })
+}
+
+/// The next bytes of the body, none at its end; trailers are skipped.
+async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Problem::malformed("the body broke off before its end"))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }
 
 /// JSON or no type at all, as FastAPI has it; no content encoding.

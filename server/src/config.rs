@@ -68,6 +68,9 @@ impl Public {
 pub struct Limits {
     /// The largest body, in bytes.
     pub max_body_bytes: usize,
+    /// What all bodies of more than a few kilobytes may hold together, in bytes; beyond it 503. At least one body of
+    /// the largest size always fits.
+    pub max_bodies_bytes: usize,
     /// Open connections a port; beyond it 503.
     pub max_connections: usize,
     /// From a request's head to its answer.
@@ -84,6 +87,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             max_body_bytes: 1 << 20,
+            max_bodies_bytes: 32 << 20,
             max_connections: 1_024,
             request_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(5),

@@ -20,8 +20,8 @@ use crate::vector;
 pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let with_score = asks_for_score(request.uri().query())?;
     let loaded = app.model()?;
-    let body = body::read_json(request, app.limits.max_body_bytes).await?;
-    let row = vector::parse(&body, loaded.model.features())?;
+    let body = body::read_json(request, app.limits.max_body_bytes, &app.bodies).await?;
+    let row = vector::parse(&body.bytes, loaded.model.features())?;
     let scored = loaded.model.score_row(&row).map_err(refused)?;
     app.metrics.predictions.count(&scored);
     Ok(answer(&scored, with_score))

@@ -118,6 +118,14 @@ impl Problem {
             .closing()
     }
 
+    /// 503: the bodies being read hold all the memory there is for them.
+    pub(crate) fn too_many_bodies() -> Self {
+        let detail = "too many large bodies are being read; try again in a second";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            .closing()
+    }
+
     /// 500: a bug. The log has the cause, the client has not.
     pub(crate) fn internal() -> Self {
         let detail = "the server failed to answer; its log has the cause under this request's X-Request-Id";

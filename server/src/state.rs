@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use detectors::Model;
 
 use crate::auth::Gate;
+use crate::body::Budget;
 use crate::config::Limits;
 use crate::information;
 use crate::metrics::Metrics;
@@ -20,6 +21,7 @@ pub(crate) struct App {
     pub(crate) name: String,
     pub(crate) namespace: String,
     pub(crate) limits: Limits,
+    pub(crate) bodies: Budget,
     pub(crate) metrics: Metrics,
     /// None if there is no `public` port: then nothing is asked for a password and readiness needs no password file.
     pub(crate) gate: Option<Arc<Gate>>,
@@ -43,7 +45,8 @@ impl App {
         gate: Option<Arc<Gate>>,
     ) -> Self {
         let not_loaded = Mutex::new("the model is being loaded".to_owned());
-        Self { name, namespace, limits, metrics, gate, served: OnceLock::new(), not_loaded }
+        let bodies = Budget::new(limits.max_bodies_bytes.max(limits.max_body_bytes));
+        Self { name, namespace, limits, bodies, metrics, gate, served: OnceLock::new(), not_loaded }
     }
 
     /// The model, or the 503 that says why there is none.

@@ -6,7 +6,7 @@
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use crate::problem::{FieldError, Problem};
+use crate::problem::{FieldError, MAX_FIELD_ERRORS, Problem};
 
 /// Values beyond this cannot be told apart by a model that holds 32-bit floating point.
 const LARGEST: f64 = f32::MAX as f64;
@@ -14,7 +14,7 @@ const LARGEST: f64 = f32::MAX as f64;
 /// What is shown of a wrong value.
 const SHOWN_CHARACTERS: usize = 40;
 
-const EXPECTED_NUMBER: &str = "a finite number within ±3.4028235e38";
+const EXPECTED_NUMBER: &str = "a finite number within ±3.4028234e38";
 
 /// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point.
 pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Problem> {
@@ -46,7 +46,7 @@ fn explain(body: &[u8], features: &[String], error: &serde_json::Error) -> Probl
         return Problem::invalid_vector(format!("the body must be {expected}"), vec![error]);
     }
     if let Some(elements) = elements_with_nan(body) {
-        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_number(element));
+        let wrong = elements.enumerate().filter(|(_, element)| !is_number(element));
         return wrong_values(wrong.map(|(column, element)| (column, shown(element))), features);
     }
     Problem::malformed(format!("the body is not JSON ({error}); send {}", expected_vector(features)))
@@ -58,17 +58,17 @@ fn is_number(element: &str) -> bool {
 
 /// The elements of a flat array that is JSON but for `NaN` and `Infinity`, which Python's `json.dumps` writes:
 /// such a body is a wrong vector rather than malformed.
-fn elements_with_nan(body: &[u8]) -> Option<Vec<&str>> {
+fn elements_with_nan(body: &[u8]) -> Option<impl Iterator<Item = &str>> {
     let inner = std::str::from_utf8(body).ok()?.trim().strip_prefix('[')?.strip_suffix(']')?;
-    let elements: Vec<&str> = inner.split(',').map(str::trim).collect();
-    let not_finite = |element: &&str| {
-        let name = element.trim_start_matches(['-', '+']).to_ascii_lowercase();
-        matches!(name.as_str(), "nan" | "inf" | "infinity")
+    let elements = inner.split(',').map(str::trim);
+    let not_finite = |element: &str| {
+        let name = element.trim_start_matches(['-', '+']);
+        ["nan", "inf", "infinity"].iter().any(|known| name.eq_ignore_ascii_case(known))
     };
-    let is_json = |element: &&str| serde_json::from_str::<IgnoredAny>(element).is_ok();
-    let any = elements.iter().any(not_finite);
-    let all = elements.iter().all(|element| not_finite(element) || is_json(element));
-    (any && all).then_some(elements)
+    let is_json = |element: &str| serde_json::from_str::<IgnoredAny>(element).is_ok();
+    let any = elements.clone().any(not_finite);
+    let all = any && elements.clone().all(|element| not_finite(element) || is_json(element));
+    all.then_some(elements)
 }
 
 fn wrong_length(features: &[String], got: usize) -> Problem {
@@ -83,7 +83,9 @@ fn wrong_length(features: &[String], got: usize) -> Problem {
 }
 
 fn wrong_values(wrong: impl Iterator<Item = (usize, String)>, features: &[String]) -> Problem {
+    // No more than are told: a body may have hundreds of thousands, each costing many times its own bytes.
     let errors: Vec<FieldError> = wrong
+        .take(MAX_FIELD_ERRORS)
         .map(|(column, got)| FieldError {
             column: Some(column),
             feature: features.get(column).cloned(),
@@ -171,6 +173,23 @@ mod tests {
     fn deep_nesting_is_refused_without_descending() {
         let deep = [b"[".repeat(100_000), b"]".repeat(100_000)].concat();
         assert_eq!(status(&deep), StatusCode::UNPROCESSABLE_ENTITY);
+    }
+
+    #[test]
+    fn of_many_wrong_values_no_more_are_looked_at_than_told() {
+        let mut looked_at = 0;
+        let wrong = (0..100_000).map(|column| {
+            looked_at += 1;
+            (column, "null".to_owned())
+        });
+        wrong_values(wrong, &features());
+        assert_eq!(looked_at, MAX_FIELD_ERRORS);
+    }
+
+    #[test]
+    fn the_range_that_an_error_names_is_accepted_itself() {
+        let named = EXPECTED_NUMBER.rsplit('±').next().unwrap();
+        assert_eq!(status(format!("[{named},-{named}]").as_bytes()), StatusCode::OK);
     }
 
     #[test]

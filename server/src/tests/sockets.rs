@@ -86,6 +86,29 @@ async fn ten_megabytes_that_were_not_announced_are_refused() {
 }
 
 #[tokio::test]
+async fn large_bodies_are_refused_while_others_hold_the_memory_and_small_ones_are_not() {
+    const LARGE: usize = 900 << 10;
+    let server = Running::start(|config| config.limits.max_bodies_bytes = 1 << 20).await;
+    let head = "POST /prediction HTTP/1.1\r\nhost: test\r\n";
+    let announced = format!("{head}expect: 100-continue\r\ncontent-length: {LARGE}\r\n\r\n");
+    let mut first = server.connect().await;
+    assert_eq!(first.ask(&announced).await.status, 100);
+
+    let reply = server.connect().await.ask(&announced).await;
+    assert_eq!(reply.status, 503);
+    assert!(reply.closes() && reply.head.contains("retry-after: 1"), "{reply:?}");
+    let unannounced = format!("{head}transfer-encoding: chunked\r\n\r\n{}", "1\r\n \r\n".repeat(LARGE));
+    assert_eq!(server.connect().await.ask(unannounced).await.status, 503);
+    assert_eq!(server.connect().await.ask(ordinary()).await.status, 200);
+
+    // What was held is given back.
+    let vector = "[0.1, 1]";
+    let body = " ".repeat(LARGE - vector.len()) + vector;
+    assert_eq!(first.ask(&body).await.status, 200);
+    assert_eq!(first.ask(post(&body)).await.status, 200);
+}
+
+#[tokio::test]
 async fn a_client_that_asks_before_it_sends_is_refused_before_it_sends() {
     let server = Running::start(|_| {}).await;
     let mut client = server.connect().await;
