@@ -29,7 +29,7 @@ pub enum MatrixError {
         columns: usize,
     },
     /// A value that is not a number, infinite, or beyond what 32-bit floating point holds.
-    #[error("row {}, column {} is {value}: values must be finite and within ±3.4028235e38", row + 1, column + 1)]
+    #[error("row {}, column {} is {value}: values must be finite and within ±3.4028234e38", row + 1, column + 1)]
     NotFinite {
         /// The row, from 0.
         row: usize,
@@ -138,7 +138,7 @@ mod tests {
             );
         }
         let message = CheckedMatrix::new(array![[1.0, f64::NAN]]).unwrap_err().to_string();
-        assert_eq!(message, "row 1, column 2 is NaN: values must be finite and within ±3.4028235e38");
+        assert_eq!(message, "row 1, column 2 is NaN: values must be finite and within ±3.4028234e38");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub enum RowError {
         got: usize,
     },
     /// A value that is not a number, infinite, or beyond what 32-bit floating point holds.
-    #[error("value {} (feature {feature}) is {value}: values must be finite and within ±3.4028235e38", column + 1)]
+    #[error("value {} (feature {feature}) is {value}: values must be finite and within ±3.4028234e38", column + 1)]
     NotFinite {
         /// The column, from 0.
         column: usize,

@@ -122,7 +122,7 @@ fn rows_of_the_wrong_length_and_bad_values_are_errors_that_name_them() {
         let message = model.score_row(&[bad, 0.0]).unwrap_err().to_string();
         assert_eq!(
             message,
-            format!("value 1 (feature mean) is {bad}: values must be finite and within ±3.4028235e38")
+            format!("value 1 (feature mean) is {bad}: values must be finite and within ±3.4028234e38")
         );
     }
 }

@@ -50,7 +50,7 @@ pub enum ForestError {
         columns: usize,
     },
     /// A column's median that is not finite.
-    #[error("a median is not finite or beyond ±3.4028235e38")]
+    #[error("a median is not finite or beyond ±3.4028234e38")]
     Median,
     /// A tree with no nodes or too many.
     #[error("tree {tree} has {nodes} nodes: 1 to {MAX_TREE_NODES} are supported")]
