@@ -9,6 +9,7 @@ use futures::StreamExt;
 use kube::Client;
 use kube::core::ApiResource;
 use kube::runtime::controller::{Config, Controller};
+use kube::runtime::watcher;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -139,6 +140,7 @@ async fn look_up(context: Arc<Context>, kind: Kind) {
                 missed = false;
                 if watching.is_empty() {
                     for scope in context.scopes() {
+                        context.memory.health.forget(&target(resource.clone(), &scope));
                         spawn_children(&mut watching, &context, kind, &scope);
                     }
                     context.memory.installed(kind, &context.scopes(), true);
@@ -154,6 +156,13 @@ async fn look_up(context: Arc<Context>, kind: Kind) {
                 }
                 context.metrics.watch_gone(&resource_name(&resource));
                 context.memory.installed(kind, &context.scopes(), false);
+            }
+            // Models wait for the first answer, so they have to say for what.
+            Err(error) if watching.is_empty() => {
+                let error = watcher::Error::InitialListFailed(error);
+                for scope in context.scopes() {
+                    context.memory.health.failed(&target(resource.clone(), &scope), &error);
+                }
             }
             Err(error) => {
                 tracing::debug!(

@@ -16,10 +16,12 @@ use crate::apply::{Attempt, apply};
 use crate::backoff;
 use crate::context::Context;
 use crate::desired::plan;
+use crate::kinds::resource_name;
 use crate::models::Stored;
 use crate::observe::{ObserveError, Seen, observe, sooner};
 use crate::outcome::{Plan, Problem};
 use crate::publish::{PublishError, interrupted, publish};
+use crate::references::ReferenceKind;
 use crate::status::{Outcome, status, unreadable};
 use crate::telemetry::ReconcileOutcome;
 use crate::validate::validate;
@@ -175,9 +177,12 @@ fn told(context: &Context, stored: &Stored, attempt: &Attempt) -> crate::outcome
     told
 }
 
-/// Watches that have failed for a minute, each with verb and resource.
+/// Watches that have failed for a minute, each with verb and resource. IngressClasses concern those that are exposed.
 fn failing_watches(stored: &Stored, context: &Context) -> Option<String> {
-    let failing = context.memory.health.failing(Some(&stored.reference().namespace));
+    let mut failing = context.memory.health.failing(Some(&stored.reference().namespace));
+    let classes = resource_name(&ReferenceKind::IngressClass.resource());
+    let exposed = stored.readable().is_some_and(|model| model.spec.ingress.is_some());
+    failing.retain(|failure| exposed || failure.resource != classes);
     let causes: Vec<String> = failing.iter().map(ToString::to_string).collect();
     (!causes.is_empty()).then(|| format!("{}; check the operator's permissions", causes.join("; ")))
 }

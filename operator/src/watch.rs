@@ -181,7 +181,8 @@ impl Health {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn failed(&self, target: &Target, error: &watcher::Error) {
+    /// A watch failed, or what has to come before it.
+    pub fn failed(&self, target: &Target, error: &watcher::Error) {
         let (verb, message) = match error {
             watcher::Error::InitialListFailed(error) => ("list", said(error)),
             watcher::Error::WatchStartFailed(error) | watcher::Error::WatchFailed(error) => {

@@ -35,9 +35,13 @@ async fn while_a_watch_fails_ready_is_unknown_and_names_verb_and_resource() {
     let told = || doubted(&stored, &context, &model, world.status(), world.observed.now);
     assert_eq!(told(), world.status());
 
-    let services =
-        Target { resource: Kind::Service.resource(), scope: None, selector: None, metadata_only: false };
-    context.memory.health.has_failed_for_long(&services);
+    let fails = |resource| {
+        let target = Target { resource, scope: None, selector: None, metadata_only: false };
+        context.memory.health.has_failed_for_long(&target);
+    };
+    fails(ReferenceKind::IngressClass.resource());
+    assert_eq!(told(), world.status(), "of no concern to a model that is not exposed");
+    fails(Kind::Service.resource());
     let status = told();
     let of = |type_: &str| status.conditions.iter().find(|c| c.type_ == type_).unwrap();
     let ready = of(READY);
