@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Event;
 use kube::api::{Api, ListParams};
 use kube::core::{Resource, ResourceExt};
 
+use crate::contents;
 use crate::context::Context;
 use crate::facts::{self, Child, Facts, Pod};
 use crate::kinds::Kind;
@@ -27,6 +28,10 @@ use crate::watch;
 const PATIENCE: SignedDuration = SignedDuration::from_secs(30);
 /// A Job without a pod for this long is asked why.
 const NO_POD: SignedDuration = SignedDuration::from_secs(15);
+/// A revision that is not seen for so long after its Job succeeded is asked for; sooner than it would be trained again.
+const OVERDUE: SignedDuration = SignedDuration::from_secs(25);
+/// After so long it was deleted.
+const ASKED_FOR: SignedDuration = SignedDuration::from_mins(5);
 /// Bytes of a generated password: 160 bits.
 const PASSWORD_BYTES: usize = 20;
 
@@ -76,7 +81,8 @@ pub async fn observe(
     };
     let mut look_again = None;
     let (jobs, terminating_jobs) = eye.jobs();
-    let (revisions, orphans) = eye.revisions();
+    let (mut revisions, orphans) = eye.revisions();
+    revisions.extend(eye.unseen_revisions(&jobs, &revisions).await?);
     let observed = Observed {
         model: Arc::clone(model),
         now,
@@ -109,9 +115,7 @@ impl Eye<'_> {
     /// Children of a kind that this model controls.
     fn ours(&self, kind: Kind) -> Vec<Arc<Child>> {
         let mut children = self.context.memory.children.of_model(kind, &self.at);
-        children.retain(|child| {
-            child.owner.as_ref().is_some_and(|owner| Some(&owner.uid) == self.model.meta().uid.as_ref())
-        });
+        children.retain(|child| self.owns(child));
         children
     }
 
@@ -188,6 +192,35 @@ impl Eye<'_> {
             _ => None,
         });
         (revisions.collect(), orphans)
+    }
+
+    /// Revisions of Jobs that succeeded a while ago and that the watch has still not shown: before such a one is trained
+    /// again, it is asked for.
+    async fn unseen_revisions(&self, jobs: &[Job], seen: &[Revision]) -> Result<Vec<Revision>, ObserveError> {
+        let overdue = |at: Timestamp| (OVERDUE..ASKED_FOR).contains(&self.now.duration_since(at));
+        let mut found = Vec::new();
+        for job in jobs {
+            let JobState::Succeeded { at } = job.state else { continue };
+            if !overdue(at) || seen.iter().any(|revision| revision.name == job.revision) {
+                continue;
+            }
+            let resource = Kind::ConfigMap.resource();
+            let read =
+                contents::get(&self.context.client, &resource, &self.at.namespace, &job.revision).await;
+            let live = read.map_err(cannot(format!("ConfigMap {}/{}", self.at.namespace, job.revision)))?;
+            let child = live.and_then(|live| facts::reduce(Kind::ConfigMap, &live));
+            found.extend(child.filter(|child| self.owns(child) && !child.deleting).and_then(|child| {
+                match child.facts {
+                    Facts::Revision(revision) => Some(*revision),
+                    _ => None,
+                }
+            }));
+        }
+        Ok(found)
+    }
+
+    fn owns(&self, child: &Child) -> bool {
+        child.owner.as_ref().is_some_and(|owner| Some(&owner.uid) == self.model.meta().uid.as_ref())
     }
 
     fn deployment(&self) -> Option<Deployment> {

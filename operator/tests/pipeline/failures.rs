@@ -169,3 +169,24 @@ async fn a_bad_roll_out_is_rejected_before_the_deployment_goes_back() {
     cluster.converge(&operator).await;
     assert!(serves(&good), "the bad revision is not tried again");
 }
+
+#[tokio::test]
+async fn a_revision_that_the_watch_does_not_show_is_not_trained_again() {
+    let cluster = Cluster::new();
+    let operator = cluster.operator();
+    cluster.pass(&operator).await.unwrap();
+    cluster.show_all(&operator);
+    cluster.kubernetes();
+    let (job, _) = cluster.api.objects().into_iter().find(|(path, _)| path.contains("/jobs/")).unwrap();
+    cluster.api.edit(&job, |job| job["status"]["completionTime"] = a_minute_ago().into());
+    cluster.api.requests();
+    cluster.show_all_but(&operator, "configmaps");
+    cluster.pass_blindly(&operator).await.unwrap();
+    let requests = cluster.api.requests();
+    assert!(!writes(&requests).iter().any(|r| r.contains("/jobs")), "{requests:#?}");
+    assert!(writes(&requests).iter().any(|r| r.ends_with("/deployments/machine")), "{requests:#?}");
+}
+
+fn a_minute_ago() -> String {
+    (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1)).to_string()
+}
