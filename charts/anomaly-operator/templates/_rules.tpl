@@ -8,10 +8,10 @@ ConfigMaps).
 # The resource itself: the spec is never written.
 - apiGroups: [anomaly-operator.io]
   resources: [anomalymodels]
-  verbs: [get, list, watch]
+  verbs: [list, watch]
 - apiGroups: [anomaly-operator.io]
   resources: [anomalymodels/status]
-  verbs: [get, patch]
+  verbs: [patch]
 # Owner references that block deletion, where the cluster enforces permission for them.
 - apiGroups: [anomaly-operator.io]
   resources: [anomalymodels/finalizers]
@@ -39,9 +39,10 @@ ConfigMaps).
 - apiGroups: [apps]
   resources: [deployments]
   verbs: [{{ join ", " $children }}]
+# Jobs are made once, and never changed.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [{{ join ", " $children }}]
+  verbs: [get, list, watch, create, delete]
 - apiGroups: [networking.k8s.io]
   resources: [ingresses, networkpolicies]
   verbs: [{{ join ", " $children }}]
