@@ -6,7 +6,7 @@ use operator::settings::SecretsAccess;
 use serde_json::{Value, json};
 
 use crate::support::api_server::Fault;
-use crate::support::{CONFIG_MAPS, Cluster, writes};
+use crate::support::{CONFIG_MAPS, Cluster, MODELS, writes};
 
 /// Object by object, so that a difference can be read.
 fn same(found: &BTreeMap<String, Value>, expected: &BTreeMap<String, Value>, when: &str) {
@@ -189,4 +189,31 @@ async fn a_revision_that_the_watch_does_not_show_is_not_trained_again() {
 
 fn a_minute_ago() -> String {
     (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(1)).to_string()
+}
+
+#[tokio::test]
+async fn a_model_made_again_waits_for_what_the_former_one_left_and_uses_none_of_its_names() {
+    let cluster = Cluster::new();
+    let operator = cluster.operator();
+    cluster.converge(&operator).await;
+    let before = cluster.api.objects();
+    cluster.api.edit("/anomalymodels/machine", |model| {
+        model["metadata"]["uid"] = "uid-of-the-second".into();
+        model["status"] = Value::Null;
+    });
+    cluster.api.requests();
+    assert_eq!(cluster.pass(&operator).await.unwrap_err().reason(), "Conflict");
+    assert_eq!(writes(&cluster.api.requests()), [format!("PATCH {MODELS}/machine/status")]);
+    assert!(!cluster.condition("Ready").contains("NameConflict"), "{}", cluster.condition("Ready"));
+
+    // The children of Jobs are the last to be collected.
+    for path in before.keys().filter(|path| path.contains("machine") && !path.contains("anomalymodels")) {
+        if !path.contains("/configmaps/machine-t-") {
+            cluster.api.delete_alone(path);
+        }
+    }
+    cluster.converge(&operator).await;
+    assert_eq!(cluster.condition("Ready"), "True AsSpecified");
+    let jobs: Vec<String> = cluster.api.objects().into_keys().filter(|p| p.contains("/jobs/")).collect();
+    assert!(jobs.len() == 1 && jobs[0].ends_with("-2") && !before.contains_key(&jobs[0]), "{jobs:?}");
 }

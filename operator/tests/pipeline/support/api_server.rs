@@ -137,6 +137,13 @@ impl ApiServer {
         let at = state.objects.keys().find(|at| at.ends_with(path)).cloned().unwrap();
         state.delete(&at, &Value::Null).unwrap();
     }
+
+    /// An object goes, and what it owns stays for a while.
+    pub(crate) fn delete_alone(&self, path: &str) {
+        let mut state = self.lock();
+        state.applied.remove(path);
+        state.objects.remove(path).unwrap();
+    }
 }
 
 impl State {
