@@ -65,6 +65,26 @@ async fn a_refused_job_is_told_and_tried_again() {
 }
 
 #[tokio::test]
+async fn what_is_refused_again_and_again_is_told_once() {
+    let cluster = Cluster::new();
+    let theirs =
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "machine-trainer"}});
+    cluster.api.create("/api/v1/namespaces/demo/serviceaccounts", theirs);
+    let operator = cluster.operator();
+    for _ in 0..3 {
+        assert_eq!(cluster.pass(&operator).await.unwrap_err().reason(), "Refused");
+    }
+    let told = cluster.status();
+    assert_eq!(told.training, None, "nothing runs");
+    cluster.api.requests();
+    for _ in 0..3 {
+        assert_eq!(cluster.pass(&operator).await.unwrap_err().reason(), "Refused");
+    }
+    assert_eq!(writes(&cluster.api.requests()), Vec::<&str>::new());
+    assert_eq!(cluster.status(), told);
+}
+
+#[tokio::test]
 async fn no_job_is_made_before_its_role() {
     let cluster = Cluster::new();
     cluster.api.refuse("/rolebindings/machine-trainer", "no");
