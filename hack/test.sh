@@ -40,7 +40,7 @@ trap 'exit 130' INT TERM
 lint() {
   step "format" cargo fmt --all --check
   step "scripts" scripts
-  step "clippy" cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+  step "clippy" cargo clippy --workspace --all-targets --features e2e/cluster --locked --quiet -- -D warnings
   step "cargo-deny" deny
 }
 
@@ -59,7 +59,7 @@ deny() {
 
 unit() {
   # (those of xtask check that generated files are fresh)
-  step "unit tests" cargo test --workspace --exclude e2e --locked --quiet
+  step "unit tests" cargo test --workspace --locked --quiet
 }
 
 chart() {
@@ -75,11 +75,13 @@ e2e() {
   step "cluster" "$here/up.sh"
   # shellcheck source=/dev/null
   . "$STATE/env"
-  step "e2e: building" cargo test -p e2e --locked --quiet --no-run
-  step "e2e: quick start" cargo test -p e2e --locked --quiet --test quickstart
-  step "e2e: life of a model" cargo test -p e2e --locked --quiet --test life_of_a_model -- --test-threads=4
-  step "e2e: failures" cargo test -p e2e --locked --quiet --test honest_about_failure -- --test-threads=4
-  step "e2e: operations" cargo test -p e2e --locked --quiet --test operations -- --test-threads=1
+  # (the whole workspace is named so that dependencies have the same features, and are not compiled again)
+  local e2e=(cargo test --workspace --features e2e/cluster --locked --quiet --test)
+  step "e2e: quick start" "${e2e[@]}" quickstart
+  step "e2e: life of a model" "${e2e[@]}" life_of_a_model -- --test-threads=4
+  step "e2e: failures" "${e2e[@]}" honest_about_failure -- --test-threads=4
+  # (they disturb the operator)
+  step "e2e: operations" "${e2e[@]}" operations -- --test-threads=1
   cluster=
   step "cluster removed, nothing left" "$here/down.sh"
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use crate::names::{MODEL_NAME_PATTERN, is_model_name};
+use crate::names::{MODEL_NAME_PATTERN, credentials, htpasswd, is_model_name};
 use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
 
 /// A field with a value that cannot be honoured.
@@ -62,8 +62,23 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
     resources("spec.serving.resources", &spec.serving.resources, &mut errors);
     if let Some(ingress) = &spec.ingress {
         annotations(ingress, &mut errors);
+        password_secret(name, ingress, &mut errors);
     }
     errors
+}
+
+/// The Secrets that the operator generates come and go with the question whether one is named.
+fn password_secret(model: &str, ingress: &Ingress, errors: &mut Vec<FieldError>) {
+    let Some(auth) = &ingress.basic_auth else { return };
+    if [credentials(model), htpasswd(model)].contains(&auth.secret_name) {
+        errors.push(FieldError {
+            path: "spec.ingress.basicAuth.secretName".into(),
+            message: format!(
+                "{:?} is a name of the Secrets that are generated when none is named; choose another, or leave it out",
+                auth.secret_name
+            ),
+        });
+    }
 }
 
 fn one_source(source: &Source) -> bool {
@@ -140,6 +155,15 @@ mod tests {
                 "spec.ingress.annotations[nginx.ingress.kubernetes.io/auth-url]",
             ]
         );
+    }
+
+    #[test]
+    fn a_generated_secret_cannot_be_named() {
+        for (secret, errors) in [("model-htpasswd", 1), ("model-credentials", 1), ("mine", 0)] {
+            let model =
+                spec(&format!(", ingress: {{host: a.example.com, basicAuth: {{secretName: {secret}}}}}"));
+            assert_eq!(validate("model", &model).len(), errors, "{secret}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use api::labels;
+use api::{labels, names};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::core::{Resource, ResourceExt};
 use serde::Serialize;
@@ -136,7 +136,7 @@ impl Arm<'_> {
             middleware,
             ingress,
         } = children;
-        let names = [
+        let children = [
             (Kind::ServiceAccount, trainer_service_account.as_ref().map(ResourceExt::name_any)),
             (Kind::Role, trainer_role.as_ref().map(ResourceExt::name_any)),
             (Kind::RoleBinding, trainer_role_binding.as_ref().map(ResourceExt::name_any)),
@@ -148,7 +148,12 @@ impl Arm<'_> {
             (Kind::Middleware, middleware.as_ref().map(ResourceExt::name_any)),
             (Kind::Ingress, ingress.as_ref().map(ResourceExt::name_any)),
         ];
-        self.wanted = names.into_iter().filter_map(|(kind, name)| Some((kind, name?))).collect();
+        self.wanted = children.into_iter().filter_map(|(kind, name)| Some((kind, name?))).collect();
+        // A password outlives the exposure: whoever is exposed again finds clients that know it.
+        let named = self.seen.observed.model.spec.ingress.as_ref().is_some_and(|i| i.basic_auth.is_some());
+        if !named {
+            self.wanted.insert((Kind::Secret, names::credentials(&self.at.name)));
+        }
     }
 
     /// Deletes what carries our label, is controlled by this very model, and is not wanted. Never a Job or a revision,

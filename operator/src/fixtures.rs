@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::desired;
 use crate::observed::{
-    Auth, Credentials, Deployment, IngressClass, Job, JobState, Observed, Revision, Source,
+    Auth, Credentials, Deployment, IngressClass, Job, JobState, Observed, Password, Revision, Source,
 };
 use crate::outcome::{Applied, Plan};
 use crate::settings::{SecretsAccess, Settings};
@@ -74,7 +74,7 @@ impl World {
             middleware_installed: true,
             host_conflict: None,
             training_slot_free: true,
-            fresh_password: "fresh".into(),
+            fresh_password: Password("fresh".into()),
         };
         Self { observed, settings: settings(), applied: Applied::default(), deployed: None }
     }
@@ -243,7 +243,7 @@ impl World {
             o.jobs.push(created(&start.job, o.now));
         }
         if let (Auth::Generated(None), Some(_)) = (&o.auth, &plan.children.credentials) {
-            let password = o.fresh_password.clone();
+            let password = o.fresh_password.0.clone();
             o.auth = Auth::Generated(Some(Credentials { username: "machine".into(), password }));
         }
         o.ingress_exists = plan.children.ingress.is_some();

@@ -17,7 +17,8 @@ use crate::context::Context;
 use crate::facts::{self, Child, Facts, Pod};
 use crate::kinds::Kind;
 use crate::observed::{
-    Auth, Credentials, Deployment, IngressClass, Job, JobState, Observed, PodProblem, Revision, Source,
+    Auth, Credentials, Deployment, IngressClass, Job, JobState, Observed, Password, PodProblem, Revision,
+    Source,
 };
 use crate::references::{Known, Reference, ReferenceKind};
 use crate::settings::SecretsAccess;
@@ -99,7 +100,7 @@ pub async fn observe(
         middleware_installed: context.memory.is_installed(Kind::Middleware),
         host_conflict: eye.host_conflict(),
         training_slot_free: eye.training_slot_free(),
-        fresh_password: fresh_password()?,
+        fresh_password: Password(fresh_password()?),
     };
     Ok(Seen { observed, orphans, look_again })
 }

@@ -42,7 +42,7 @@ pub struct Observed {
     /// Whether another training may start, of all models' (`maxConcurrentTrainings`).
     pub training_slot_free: bool,
     /// A password to use if one has to be generated now: 160 random bits.
-    pub fresh_password: String,
+    pub fresh_password: Password,
 }
 
 /// The training data as the operator sees it.
@@ -195,6 +195,16 @@ pub enum Auth {
     NamedInvalid(String),
     /// The operator may not touch Secrets and none is named.
     Required,
+}
+
+/// A password that no log can show.
+#[derive(Clone, PartialEq)]
+pub struct Password(pub String);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password(…)")
+    }
 }
 
 /// Generated credentials.

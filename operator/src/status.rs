@@ -105,7 +105,11 @@ fn basis(observed: &Observed, verdicts: Verdicts) -> AnomalyModelStatus {
         detector: spec.detector.kind().map(str::to_owned),
         replicas: Some(live.map_or(0, |d| d.existing)),
         selector: observed.model.metadata.name.as_deref().map(labels::server_selector_string),
-        serving: Some(format!("{}/{}", live.map_or(0, |d| d.ready), spec.serving.replicas)),
+        serving: Some(format!(
+            "{}/{}",
+            live.map_or(0, |d| d.ready.min(spec.serving.replicas)),
+            spec.serving.replicas
+        )),
         ..AnomalyModelStatus::default()
     }
 }

@@ -115,7 +115,7 @@ fn generated(model: &Validated, observed: &Observed) -> Option<Credentials> {
     match &observed.auth {
         Auth::Generated(Some(existing)) => Some(existing.clone()),
         Auth::Generated(None) => {
-            Some(Credentials { username: model.name.clone(), password: observed.fresh_password.clone() })
+            Some(Credentials { username: model.name.clone(), password: observed.fresh_password.0.clone() })
         }
         Auth::NotAsked | Auth::Named | Auth::NamedNotFound | Auth::NamedInvalid(_) | Auth::Required => None,
     }

@@ -21,7 +21,9 @@ pub(super) fn verdict(observed: &Observed, wanted: bool) -> Verdict {
         return scaled_to_zero();
     }
     if live.ready > 0 {
-        let message = format!("{} of {replicas} pods are ready; revision {}", live.ready, live.revision);
+        // While pods are exchanged there may be more.
+        let ready = live.ready.min(replicas);
+        let message = format!("{ready} of {replicas} pods are ready; revision {}", live.revision);
         return Verdict::yes(reason::PODS_READY, message);
     }
     let why = problems(observed, false).or_else(|| live.replica_failure.clone());

@@ -123,15 +123,33 @@ async fn the_ingress_goes_first_when_it_is_no_longer_wanted() {
         writes(&requests)[0].starts_with("DELETE ") && writes(&requests)[0].ends_with("/ingresses/machine"),
         "{requests:#?}"
     );
-    for gone in [
-        "/ingresses/machine",
-        "/middlewares/machine-basic-auth",
-        "/secrets/machine-htpasswd",
-        "/secrets/machine-credentials",
-    ] {
+    for gone in ["/ingresses/machine", "/middlewares/machine-basic-auth", "/secrets/machine-htpasswd"] {
         assert_eq!(cluster.api.get(gone), None, "{gone}");
     }
     assert!(cluster.api.get("/deployments/machine").is_some());
+}
+
+#[tokio::test]
+async fn the_password_outlives_the_exposure_until_a_secret_is_named() {
+    let cluster = Cluster::new();
+    let operator = cluster.operator();
+    cluster.converge(&operator).await;
+    let password = || cluster.api.get("/secrets/machine-credentials").map(|s| s["data"].clone());
+    let first = password();
+    let ingress = cluster.api.get("/anomalymodels/machine").unwrap()["spec"]["ingress"].clone();
+    assert!(first.is_some() && ingress.is_object());
+    cluster.api.edit("/anomalymodels/machine", |model| {
+        model["spec"].as_object_mut().unwrap().remove("ingress");
+    });
+    cluster.converge(&operator).await;
+    cluster.api.edit("/anomalymodels/machine", |model| model["spec"]["ingress"] = ingress.clone());
+    cluster.converge(&operator).await;
+    assert_eq!(password(), first);
+    cluster.api.edit("/anomalymodels/machine", |model| {
+        model["spec"]["ingress"]["basicAuth"] = json!({"secretName": "mine"});
+    });
+    cluster.converge(&operator).await;
+    assert_eq!(password(), None);
 }
 
 #[tokio::test]
