@@ -22,6 +22,7 @@ use crate::detector::{Detector, FitError};
 use crate::matrix::{CheckedMatrix, in_range};
 use crate::threshold::Line;
 
+pub(crate) use kernel::LANES;
 pub use path_length::average_path_length;
 pub use tree::{ForestError, MAX_COLUMNS, MAX_DEPTH, TreeNode, round_down_to_f32};
 

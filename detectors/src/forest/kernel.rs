@@ -7,7 +7,7 @@ use super::tree::{PackedTree, PackedTrees};
 use crate::columns::centre;
 
 /// Rows that are walked down a tree in step, so that their memory accesses overlap.
-const LANES: usize = 8;
+pub(crate) const LANES: usize = 8;
 /// Rows that are cast together and meet each tree while it is in the cache.
 const BLOCK: usize = 64;
 /// The widest row that is cast on the stack.
