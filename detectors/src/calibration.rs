@@ -77,7 +77,8 @@ impl Calibration {
         let q = self.knots[self.tail];
         if outlyingness > q.value {
             let decades = (outlyingness - q.value) / self.mean_excess * std::f64::consts::LOG10_E;
-            return decades - libm::log10(self.probability(q.twice_rank as f64));
+            // Finite even where a tiny mean excess overflows: two infinite surprises would have no ratio.
+            return (decades - libm::log10(self.probability(q.twice_rank as f64))).min(f64::MAX);
         }
         let above = self.knots.partition_point(|knot| knot.value <= outlyingness);
         let Some(below) = above.checked_sub(1).map(|below| self.knots[below]) else {

@@ -75,6 +75,15 @@ fn equal_rows_still_give_a_scale() {
 }
 
 #[test]
+fn a_tiny_mean_excess_still_gives_severities() {
+    let knots = vec![Knot { value: 0.4, twice_rank: 3 }];
+    let calibration = Calibration::from_parts(2, knots, 0, f64::from_bits(1)).unwrap();
+    let threshold = calibration.threshold_surprise(0.6);
+    assert_eq!(severity(true, calibration.surprise(0.6), threshold), 1.0);
+    assert_eq!(severity(false, calibration.surprise(0.7), threshold), 1.0_f64.next_up());
+}
+
+#[test]
 fn stored_parts_are_checked() {
     let knot = |value, twice_rank| Knot { value, twice_rank };
     let good = vec![knot(0.1, 15), knot(0.2, 5)];
