@@ -109,7 +109,7 @@ pub async fn publish(client: Client, revision: &ConfigMap) -> Result<(), Publish
                 return Err(refusal(shown, &status));
             }
             Ok(Err(kube::Error::Api(status))) => format!("{} ({})", status.message, status.code),
-            Ok(Err(other)) => other.to_string(),
+            Ok(Err(other)) => with_causes(&other),
             Err(_) => format!("no answer in {} s", TIME_OUT.as_secs()),
         };
         let Some(pause) = PAUSES.get(attempts - 1) else {
@@ -118,6 +118,21 @@ pub async fn publish(client: Client, revision: &ConfigMap) -> Result<(), Publish
         tracing::warn!(attempt = attempts, error = message, "publishing is tried again");
         tokio::time::sleep(*pause).await;
     }
+}
+
+/// An error and what caused it: "client error (Connect)" alone hides that it was the certificate or the address.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        // Many errors repeat their cause already.
+        if !text.contains(&said) {
+            text.push_str(&format!(": {said}"));
+        }
+        cause = error.source();
+    }
+    text
 }
 
 /// Whether the same request may succeed a moment later.

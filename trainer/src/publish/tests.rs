@@ -131,3 +131,18 @@ async fn refusals_are_told_apart_and_not_tried_again() {
     }
     insta::assert_snapshot!(said.join("\n"));
 }
+
+#[test]
+fn an_error_is_told_with_its_causes_but_says_nothing_twice() {
+    #[derive(Debug, thiserror::Error)]
+    enum Layer {
+        #[error("client error (Connect)")]
+        Connect(#[source] Box<Layer>),
+        #[error("tls: {0}")]
+        Tls(#[source] Box<Layer>),
+        #[error("invalid certificate")]
+        Certificate,
+    }
+    let error = Layer::Connect(Box::new(Layer::Tls(Box::new(Layer::Certificate))));
+    assert_eq!(with_causes(&error), "client error (Connect): tls: invalid certificate");
+}
