@@ -20,6 +20,8 @@ const MAX_BCRYPT_COST: u32 = 14;
 #[derive(Debug)]
 pub(super) struct Users {
     lines: Vec<Line>,
+    /// Whether some line costs milliseconds.
+    expensive: bool,
 }
 
 struct Line {
@@ -78,7 +80,10 @@ impl Users {
             }
         }
         match (lines.is_empty(), refused.first()) {
-            (false, _) => Ok((Self { lines }, refused)),
+            (false, _) => {
+                let expensive = lines.iter().any(|line| !line.hash.is_cheap());
+                Ok((Self { lines, expensive }, refused))
+            }
             (true, None) => Err(HtpasswdError::Empty),
             (true, Some(first)) => {
                 Err(HtpasswdError::NoneUsable { line: first.line, error: first.error.clone() })
@@ -96,7 +101,7 @@ impl Users {
     }
 
     pub(super) fn has_expensive_lines(&self) -> bool {
-        self.lines.iter().any(|line| !line.hash.is_cheap())
+        self.expensive
     }
 
     /// The lines that cost milliseconds. A user without such a line costs as much as one with, so that the time
