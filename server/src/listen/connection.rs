@@ -24,8 +24,9 @@ use super::{Place, Port};
 use crate::problem::Problem;
 use crate::route::Route;
 
-/// The largest head of a request, and with it what a connection can make us hold outside of bodies.
-const MAX_HEAD_BYTES: usize = 32 << 10;
+/// The largest head of a request, and with it what a connection can make us hold outside of bodies: about twice as
+/// much, before any password. All connections of both ports together must stay below a pod's default memory.
+const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// One connection.
 pub(super) struct Connection {

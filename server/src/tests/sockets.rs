@@ -180,6 +180,15 @@ async fn what_is_not_http_is_told_so() {
     assert!((400..500).contains(&reply.status), "{reply:?}");
 }
 
+#[tokio::test]
+async fn a_head_of_more_than_sixteen_kilobytes_is_refused() {
+    let server = Running::start(|_| {}).await;
+    for (bytes, status) in [(15 << 10, 200), (17 << 10, 431)] {
+        let request = format!("GET /healthz HTTP/1.1\r\nhost: test\r\nx: {}\r\n\r\n", "a".repeat(bytes));
+        assert_eq!(server.connect().await.ask(request).await.status, status, "{bytes}");
+    }
+}
+
 /// A server with its port `public`, on which ann is let in.
 async fn public(name: &str) -> Running {
     let auth = directory(name).join("auth");
