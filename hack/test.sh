@@ -54,6 +54,7 @@ deny() {
   local bin=$CACHE/cargo
   [ -x "$bin/bin/cargo-deny" ] || long "installing cargo-deny" "$CACHE/cargo-deny.log" \
     cargo install --quiet --locked --root "$bin" cargo-deny@0.20.2
+  cargo fetch --locked --quiet # (those of other platforms too)
   "$bin/bin/cargo-deny" --offline --log-level error check bans licenses sources
 }
 
