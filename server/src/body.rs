@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::gunzip::{Gunzip, GunzipError};
 use crate::problem::Problem;
 
 /// What a body may hold without asking the budget: the vectors that are usual never do.
@@ -96,12 +97,22 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
 /// The next bytes of the body, none at its end; trailers are skipped.
 pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::malformed("the body broke off before its end"))?;
+        let frame = frame.map_err(failed)?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
     }
     Ok(None)
+}
+
+/// Why a body cannot be read on.
+fn failed(error: axum::Error) -> Problem {
+    let error = error.into_inner();
+    match error.downcast_ref::<GunzipError>() {
+        Some(bomb @ GunzipError::Bomb) => Problem::unpacks_too_large(bomb.to_string()),
+        Some(error) => Problem::malformed(error.to_string()),
+        None => Problem::malformed("the body broke off before its end"),
+    }
 }
 
 /// JSON or no type at all, as FastAPI has it; no content encoding.
@@ -118,8 +129,26 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     )))
 }
 
+/// The body without its encoding: gzip or none.
+pub(crate) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Body, Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|value| *value != "identity");
+    let (encoding, another) = (encodings.next(), encodings.next());
+    match encoding.map(HeaderValue::as_bytes) {
+        None => Ok(body),
+        Some(name) if another.is_none() && is_gzip(name) => Ok(Body::new(Gunzip::new(body))),
+        Some(name) => Err(Problem::unsupported_type(format!(
+            "the body has Content-Encoding {}; send gzip, or no encoding",
+            String::from_utf8_lossy(name)
+        ))),
+    }
+}
+
+fn is_gzip(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip")
+}
+
 /// No content encoding.
-pub(crate) fn require_no_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+fn require_no_encoding(headers: &HeaderMap) -> Result<(), Problem> {
     if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
         let encoding = String::from_utf8_lossy(encoding.as_bytes());
         return Err(Problem::unsupported_type(format!(

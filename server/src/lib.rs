@@ -11,6 +11,7 @@ mod base_path;
 mod body;
 mod config;
 mod edge;
+mod gunzip;
 mod health;
 mod information;
 mod listen;

@@ -85,6 +85,14 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-many-rows", "too many rows", detail)
     }
 
+    /// 413: an answer that would be much larger than its request.
+    pub(crate) fn too_much_passed(limit: usize) -> Self {
+        let detail = format!(
+            "what is passed through would take more than {limit} bytes of the answer; send fewer rows, shorter names, or ask for NDJSON or CSV"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer-too-large", "the answer is too large", detail)
+    }
+
     /// 406: no type that the client accepts.
     pub(crate) fn not_acceptable() -> Self {
         let detail = "answers are application/json, application/x-ndjson or text/csv; the Accept header takes none of them";
@@ -108,6 +116,16 @@ impl Problem {
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body may have at most {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large", detail).closing()
+    }
+
+    /// 413: a compressed body that is much larger than it looks.
+    pub(crate) fn unpacks_too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large", detail).closing()
+    }
+
+    /// What is told.
+    pub(crate) fn into_detail(self) -> String {
+        self.detail
     }
 
     /// 415: a type or an encoding that is not read here.

@@ -23,7 +23,7 @@ use self::answer::Answers;
 use self::csv::Csv;
 use self::format::Format;
 use self::lines::{Ndjson, Parser};
-use crate::body::require_no_encoding;
+use crate::body::unpacked;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::{App, Served};
@@ -33,7 +33,8 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let asked = Asked::by(&request)?;
     let served = Arc::clone(app.model()?);
     let batch = Batch { app, served, asked };
-    let body = request.into_body();
+    let (head, body) = request.into_parts();
+    let body = unpacked(&head.headers, body)?;
     match (batch.asked.form, batch.asked.answers.format()) {
         (Format::Json, _) | (_, Format::Json) => whole::answer(batch, body).await,
         _ => stream::answer(batch, body).await,
@@ -60,7 +61,6 @@ impl Asked {
     fn by(request: &Request<Body>) -> Result<Self, Problem> {
         let (headers, uri) = (request.headers(), request.uri());
         let passthrough = query::flag(uri.query(), "passthrough")?;
-        require_no_encoding(headers)?;
         let form = Format::of_request(headers)?;
         let format = Format::of_answer(headers, form)?;
         if passthrough && format == Format::Csv && form != Format::Csv {

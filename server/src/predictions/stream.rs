@@ -48,7 +48,11 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
             let passed = csv.passed();
             (Parser::Csv(Box::new(csv)), passed)
         }
-        _ => (asked.ndjson(), Vec::new()),
+        // The first bytes come before the answer's head: a client that waits for `100 Continue` must get it first.
+        _ => {
+            source.frame().await?;
+            (asked.ndjson(), Vec::new())
+        }
     };
     let mut out = Vec::new();
     asked.answers.begin(&served, &passed, &mut out);
@@ -141,7 +145,8 @@ async fn step(
 struct Source {
     input: Input,
     body: Body,
-    broken: bool,
+    /// Why reading failed, told when what came before has been scored.
+    broken: Option<Problem>,
     /// For what was read before the answer.
     _held: Held,
 }
@@ -158,9 +163,9 @@ impl Source {
             Some(Ok(announced)) if announced <= most => {
                 let whole = body::read_whole(body, most, &app.bodies).await?;
                 let input = Input::new(whole.bytes.into(), true);
-                Ok(Self { input, body: Body::empty(), broken: false, _held: whole.held })
+                Ok(Self { input, body: Body::empty(), broken: None, _held: whole.held })
             }
-            _ => Ok(Self { input: Input::default(), body, broken: false, _held: None }),
+            _ => Ok(Self { input: Input::default(), body, broken: None, _held: None }),
         }
     }
 
@@ -174,7 +179,11 @@ impl Source {
         }
     }
 
+    /// The next bytes, or the end.
     async fn frame(&mut self) -> Result<(), Problem> {
+        if self.input.last {
+            return Ok(());
+        }
         match body::next(&mut self.body).await? {
             Some(bytes) => self.input.add(&bytes),
             None => self.input.last = true,
@@ -185,16 +194,15 @@ impl Source {
     /// Waits for more, then takes what is there already, up to a chunk.
     async fn more(&mut self, stall: Duration) -> Result<(), Stopped> {
         let late = |_| Stopped(format!("nothing came for {} s", stall.as_secs_f64()));
-        if !self.broken {
-            self.broken = tokio::time::timeout(stall, self.frame()).await.map_err(late)?.is_err();
+        if self.broken.is_none() {
+            self.broken = tokio::time::timeout(stall, self.frame()).await.map_err(late)?.err();
         }
-        if self.broken {
-            return Err(Stopped("the body broke off before its end".to_owned()));
+        if let Some(problem) = self.broken.take() {
+            return Err(Stopped(problem.into_detail()));
         }
-        while !self.input.last && !self.broken && self.input.unused().len() < INLINE_BYTES {
+        while !self.input.last && self.broken.is_none() && self.input.unused().len() < INLINE_BYTES {
             match self.frame().now_or_never() {
-                // What came before is scored first.
-                Some(frame) => self.broken = frame.is_err(),
+                Some(frame) => self.broken = frame.err(),
                 None => break,
             }
         }

@@ -32,6 +32,10 @@ impl Passed {
         &mut self.text
     }
 
+    pub(super) fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     pub(super) fn end_row(&mut self) {
         self.ends.push(self.text.len());
     }
@@ -56,6 +60,8 @@ impl Passed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rules {
     pub(super) most_rows: usize,
+    /// Of what is passed through: names from a CSV's header are repeated with every row.
+    pub(super) most_passed: usize,
     pub(super) passthrough: bool,
 }
 
@@ -108,6 +114,9 @@ pub(super) fn of_lines(
             Next::More | Next::End => break,
         }
         row += 1;
+        if table.passed.bytes() > rules.most_passed {
+            return Err(Problem::too_much_passed(rules.most_passed));
+        }
         if errors.len() == MAX_FIELD_ERRORS {
             break;
         }
@@ -226,7 +235,7 @@ mod tests {
     use crate::predictions::lines::Ndjson;
     use crate::tests::fixture::loaded;
 
-    const RULES: Rules = Rules { most_rows: 10_000, passthrough: false };
+    const RULES: Rules = Rules { most_rows: 10_000, most_passed: 0, passthrough: false };
 
     /// Doubles of all magnitudes, from a generator that is good enough for that.
     fn doubles() -> Vec<f64> {

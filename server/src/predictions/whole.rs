@@ -12,7 +12,7 @@ use super::format::Format;
 use super::lines::Parser;
 use super::table::{self, Rules, Table};
 use super::work::score;
-use crate::body;
+use crate::body::{self, Whole};
 use crate::pool::{CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
 use crate::problem::Problem;
 
@@ -27,7 +27,9 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
     let table = Arc::new(parse(&batch, &body.bytes).await?);
     let rows = table.values.len() / batch.served.width();
     app.rows.correct(&mut reserved, rows)?;
-    drop(body);
+    // The numbers take the place of the text: the budget for bodies goes on counting them.
+    let Whole { bytes, held: _held } = body;
+    drop(bytes);
 
     let mut out = Vec::new();
     batch.begin(&table, &mut out);
@@ -67,7 +69,12 @@ impl Batch {
 
     fn parse(&self, bytes: &[u8]) -> Result<Table, Problem> {
         let served = &self.served;
-        let rules = Rules { most_rows: self.app.limits.max_batch_rows, passthrough: self.asked.passthrough };
+        let limits = &self.app.limits;
+        let rules = Rules {
+            most_rows: limits.max_batch_rows,
+            most_passed: 4 * limits.max_body_bytes,
+            passthrough: self.asked.passthrough,
+        };
         match self.asked.form {
             Format::Json => table::of_json(bytes, served, rules),
             Format::Ndjson => table::of_lines(self.asked.ndjson(), bytes, served, rules),

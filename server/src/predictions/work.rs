@@ -13,6 +13,9 @@ use crate::state::Served;
 /// A stream ends after so many bad rows: it is not what the model takes.
 pub(super) const MOST_BAD_ROWS: u64 = 1_000;
 
+/// A step is full, too, when so much is passed through: names from a CSV's header are repeated with every row.
+const FULL_BYTES: usize = 256 << 10;
+
 /// Bytes that have come and have not been used.
 #[derive(Debug, Default)]
 pub(super) struct Input {
@@ -104,7 +107,7 @@ impl Work {
 
     /// The rows' numbers into `values`; for each row what was wrong with it.
     fn read(&mut self, input: &mut Input, most: usize, faults: &mut Vec<Option<String>>) -> Step {
-        while faults.len() < most && self.bad < MOST_BAD_ROWS {
+        while faults.len() < most && self.bad < MOST_BAD_ROWS && self.passed.bytes() < FULL_BYTES {
             let (values, passed) = (&mut self.values, &mut self.passed);
             let (read, next) = self.parser.next(input.unused(), input.last, &self.served, values, passed);
             input.using(read);

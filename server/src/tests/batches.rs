@@ -177,8 +177,10 @@ async fn every_refusal_says_where_and_what_was_expected() {
     ] {
         answers.insert(name, batch(&router, "", content_type, JSON, body).await);
     }
-    let encoded = Request::post("/predictions").header("content-encoding", "gzip").body(Body::from("[]"));
-    answers.insert("a compressed body", send(&router, encoded.unwrap()).await);
+    for (name, encoding) in [("an unknown encoding", "br"), ("no gzip", "gzip")] {
+        let request = Request::post("/predictions").header("content-encoding", encoding);
+        answers.insert(name, send(&router, request.body(Body::from("[]")).unwrap()).await);
+    }
     answers.insert("a type that cannot be answered", batch(&router, "", JSON, "text/html", "[]").await);
     answers.insert("columns of JSON", batch(&router, "?columns=severity", JSON, "", "[]").await);
     answers.insert("unknown columns asked for", batch(&router, "?columns=x", CSV, "", "mean,sd\n").await);
@@ -323,6 +325,58 @@ async fn what_is_passed_through_stands_beside_its_answer() {
         let answer = batch(&router, "?passthrough=true", content_type, "", body).await;
         assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{body}");
     }
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut encoder, text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn packed(content_type: &str, text: &str) -> Request<Body> {
+    let (mut parts, body) = lines_of(content_type, "", gzip(text)).into_parts();
+    parts.headers.insert("content-encoding", http::HeaderValue::from_static("gzip"));
+    Request::from_parts(parts, body)
+}
+
+#[tokio::test]
+async fn compressed_batches_are_unpacked_and_bombs_are_not() {
+    let router = http();
+    let json = send(&router, packed(JSON, "[[0.5,0.5]]")).await;
+    assert_eq!(json.body, post(&router, "/predictions", "[[0.5,0.5]]").await.body);
+    let rows = 30_000;
+    let lines: String = (0..rows).map(|n| format!("[0.5,{n}e-5]\n")).collect();
+    let (answers, errors) = with_errors(&router, packed(NDJSON, &lines)).await;
+    assert_eq!((answers.len(), errors), (rows, Some(0)));
+
+    let bomb = " ".repeat(20 << 20);
+    let refused = send(&router, packed(JSON, &bomb)).await;
+    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let (answers, _) =
+        with_errors(&router, packed(NDJSON, &format!("[0.5,0.5]\n{}", "\n".repeat(20 << 20)))).await;
+    let last = r#"{"row":1,"error":"the body unpacks to more than 100 times its size"}"#;
+    assert_eq!((answers.len(), answers[1].as_str()), (2, last));
+}
+
+/// A long name in a CSV's header comes back with every row.
+#[tokio::test]
+async fn names_that_are_repeated_with_every_row_are_bounded_in_memory() {
+    let (router, rows) = (small(), 299);
+    let csv = format!("mean,sd,{}\n{}", "n".repeat(5_000), "0.5,0.5,1\n".repeat(rows));
+    let whole = batch(&router, "?passthrough=true", CSV, JSON, csv.clone()).await;
+    assert_eq!(whole.json()["type"], "urn:anomaly-operator:problem:answer-too-large");
+    let request = lines_of(CSV, "?passthrough=true", csv);
+    let (mut parts, body) = request.into_parts();
+    parts.headers.insert("accept", http::HeaderValue::from_static(NDJSON));
+    let answer = router.oneshot(Request::from_parts(parts, body)).await.unwrap();
+    let (mut longest, mut lines, mut body) = (0, 0, answer.into_body());
+    while let Some(Ok(data)) = body.frame().await.map(|frame| frame.map(|frame| frame.into_data())) {
+        let Ok(data) = data else { break };
+        longest = longest.max(data.len());
+        lines += data.iter().filter(|byte| **byte == b'\n').count();
+    }
+    assert_eq!(lines, rows);
+    assert!(longest < 300_000, "{longest}");
 }
 
 #[tokio::test]

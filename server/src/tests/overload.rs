@@ -75,7 +75,8 @@ async fn until_dropped(taken: &Arc<AtomicUsize>) {
 async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows_are_not() {
     let limits = Limits { max_batch_rows: 100, max_concurrent_rows: CHUNK_ROWS + 50, ..Limits::default() };
     let router = app::http(&limited(limits));
-    let (_sender, body) = open_body();
+    let (held, body) = open_body();
+    held.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
     let first = stream(&router, body).await;
     assert_eq!(first.status(), StatusCode::OK);
 
@@ -107,12 +108,22 @@ async fn rows_that_are_scored_where_they_were_parsed_wait_for_no_batch() {
     let (release, released) = std::sync::mpsc::channel::<()>();
     let released = Arc::new(std::sync::Mutex::new(released));
     let threads = std::thread::available_parallelism().unwrap().get();
+    let (started, mut starts) = mpsc::unbounded_channel();
     let holders: Vec<_> = (0..threads)
         .map(|_| {
-            let (app, released) = (Arc::clone(&app), Arc::clone(&released));
-            tokio::spawn(async move { app.pool.run(move || released.lock().unwrap().recv().is_err()).await })
+            let (app, released, started) = (Arc::clone(&app), Arc::clone(&released), started.clone());
+            tokio::spawn(async move {
+                let hold = move || {
+                    started.send(()).unwrap();
+                    released.lock().unwrap().recv().is_err()
+                };
+                app.pool.run(hold).await
+            })
         })
         .collect();
+    for _ in 0..threads {
+        starts.recv().await.unwrap();
+    }
     // In the queue behind them.
     let mut large = Box::pin(batch(&router, "", JSON, "", rows(INLINE_ROWS + 1)));
     let waited = tokio::time::timeout(Duration::from_millis(100), &mut large).await;
@@ -134,8 +145,9 @@ async fn rows_that_are_scored_where_they_were_parsed_wait_for_no_batch() {
 async fn a_stream_in_which_nothing_comes_is_told_so_and_ends() {
     let router = app::http(&loaded(None));
     let (sender, body) = open_body();
+    sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
     let answer = stream(&router, body).await;
-    for _ in 0..10 {
+    for _ in 1..10 {
         // Far longer than a request may take, but never too long without anything.
         tokio::time::sleep(Duration::from_secs(20)).await;
         sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();

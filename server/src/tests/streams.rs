@@ -28,11 +28,12 @@ fn whole(head: &str, body: &str) -> String {
 async fn a_row_is_answered_before_the_next_is_sent_and_the_connection_is_kept() {
     let server = Running::start(|_| {}).await;
     let mut client = server.connect().await;
-    client.send(CHUNKED).await;
+    client.send(format!("{CHUNKED}{}", chunk("[0.5,0.5]\n"))).await;
     let head = client.head().await;
     assert!(head.starts_with("http/1.1 200") && head.contains("trailer: x-anomaly-errors"), "{head}");
     assert!(!head.contains("connection: close"), "{head}");
-    for _ in 0..3 {
+    assert_eq!(client.chunk().await.as_deref(), Ok(LINE));
+    for _ in 0..2 {
         client.send(chunk("[0.5,0.5]\n")).await;
         assert_eq!(client.chunk().await.as_deref(), Ok(LINE));
     }
@@ -61,10 +62,11 @@ async fn a_stream_may_be_longer_than_any_body_and_its_client_reads_while_it_send
     let server = Running::start(|_| {}).await;
     let mut client = server.connect().await;
     client.send(CHUNKED).await;
-    client.head().await;
     let piece = chunk(&"[0.5,0.5]\n".repeat(1_000));
+    client.send(&piece).await;
+    client.head().await;
     let mut lines = 0;
-    for _ in 0..ROWS / 1_000 {
+    for _ in 1..ROWS / 1_000 {
         client.send(&piece).await;
         lines += client.chunk().await.unwrap().lines().count();
     }
@@ -102,13 +104,30 @@ async fn a_batch_that_is_refused_by_its_head_is_never_sent() {
     let head = "expect: 100-continue\r\n";
     for (head, length, status) in [
         (format!("{head}content-type: application/json\r\n"), 2_000, 413),
-        (format!("{head}content-encoding: gzip\r\n"), 10, 415),
+        (format!("{head}content-encoding: br\r\n"), 10, 415),
         (format!("{head}content-type: text/csv\r\naccept: text/html\r\n"), 10, 406),
     ] {
         let request =
             format!("POST /predictions HTTP/1.1\r\nhost: test\r\n{head}content-length: {length}\r\n\r\n");
         let reply = server.connect().await.ask(request).await;
         assert!(reply.status == status && reply.closes(), "{reply:?}");
+    }
+}
+
+/// As curl does with large bodies.
+#[tokio::test]
+async fn a_client_that_asks_before_it_streams_is_told_to_go_on_before_it_is_answered() {
+    let server = Running::start(|config| config.limits.max_body_bytes = 1_000).await;
+    let rows = "[0.5,0.5]\n".repeat(1_000);
+    for announced in ["transfer-encoding: chunked".to_owned(), format!("content-length: {}", rows.len())] {
+        let mut client = server.connect().await;
+        let head = "POST /predictions HTTP/1.1\r\nhost: test\r\ncontent-type: application/x-ndjson\r\n";
+        let asked = client.ask(format!("{head}expect: 100-continue\r\n{announced}\r\n\r\n")).await;
+        assert_eq!(asked.status, 100, "{announced}");
+        let chunked = announced.contains("chunked");
+        client.send(if chunked { chunk(&rows) + "0\r\n\r\n" } else { rows.clone() }).await;
+        assert!(client.head().await.starts_with("http/1.1 200"));
+        assert_eq!(client.chunks().await.0.lines().count(), 1_000);
     }
 }
 
