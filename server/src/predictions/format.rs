@@ -23,7 +23,12 @@ impl Format {
         let value = String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase();
         let mut parts = value.split(';').map(str::trim);
         let essence = parts.next().unwrap_or_default();
-        let format = Self::named(essence).ok_or_else(|| {
+        let format = match essence {
+            "" => Some(Self::Json),
+            other if is_json_suffixed(other) => Some(Self::Json),
+            other => Self::named(other),
+        };
+        let format = format.ok_or_else(|| {
             Problem::unsupported_type(format!(
                 "the body has Content-Type {essence}; send application/json, application/x-ndjson or text/csv (curl: -H 'Content-Type: text/csv')"
             ))
@@ -59,7 +64,7 @@ impl Format {
     fn accepted(range: &str, request: Self) -> Option<(f32, Self)> {
         let mut parts = range.split(';').map(str::trim);
         let format = match parts.next().unwrap_or_default() {
-            "*/*" => request,
+            "*/*" | "" => request,
             "application/*" if request != Self::Csv => request,
             "application/*" => Self::Json,
             "text/*" => Self::Csv,
@@ -72,10 +77,10 @@ impl Format {
 
     fn named(essence: &str) -> Option<Self> {
         match essence {
-            "" | "application/json" => Some(Self::Json),
+            "application/json" => Some(Self::Json),
             "application/x-ndjson" | "application/ndjson" => Some(Self::Ndjson),
             "text/csv" => Some(Self::Csv),
-            other => is_json_suffixed(other).then_some(Self::Json),
+            _ => None,
         }
     }
 
@@ -132,6 +137,8 @@ mod tests {
             ("text/html, text/*;q=0.8", Some(Format::Csv)),
             ("application/*", Some(Format::Json)),
             ("text/html, */*;q=0.1", Some(Format::Csv)),
+            ("application/problem+json, application/x-ndjson", Some(Format::Ndjson)),
+            ("", Some(Format::Csv)),
             ("text/html", None),
             ("text/csv;q=0", None),
         ] {

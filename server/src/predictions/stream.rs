@@ -248,3 +248,23 @@ impl HttpBody for Answer {
         self.ended
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+    use crate::config::Limits;
+    use crate::pool::RowsInFlight;
+
+    /// The task that writes it may fail; a client must not take what it has for all.
+    #[tokio::test]
+    async fn an_answer_without_its_end_is_an_error() {
+        let rows = RowsInFlight::new(&Limits::default());
+        let (sender, pieces) = mpsc::channel(WAITING_CHUNKS);
+        let answer = Answer { pieces, ended: false, _reserved: rows.reserve(1).unwrap() };
+        sender.send(Piece::Lines(b"true\n".to_vec())).await.unwrap();
+        drop(sender);
+        assert!(answer.collect().await.is_err());
+    }
+}
