@@ -107,6 +107,40 @@ async fn bad_requests_get_clear_errors_and_nothing_crashes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn batches_are_scored_through_the_ingress_in_every_format() -> Result<()> {
+    let (ns, host) = (Namespace::new("batch").await?, "batch.localhost");
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", &exposed(host)).await?;
+    ns.until_ready("m").await?;
+    let (user, password) = ns.credentials("m").await?;
+    let ask = async |type_: &str, body: String, login: bool| {
+        let request = http::client()?
+            .post(format!("http://127.0.0.1:{}/predictions", http::port()))
+            .header("host", host)
+            .header("content-type", type_)
+            .body(body);
+        http::answer(if login { request.basic_auth(&user, Some(&password)) } else { request }).await
+    };
+    eventually("the ingress to know the host", async || {
+        let (status, body) = ask("application/json", "[[0, 0]]".into(), true).await?;
+        Ok(if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) })
+    })
+    .await?;
+    assert_eq!(ask("application/json", "[[0, 0]]".into(), false).await?.0, 401);
+    let rows = 5_000;
+    let json = format!("[{}]", vec!["[0, 0]"; rows].join(","));
+    let (status, body) = ask("application/json", json, true).await?;
+    let answer: Value = serde_json::from_str(&body)?;
+    assert_eq!((status, answer["predictions"].as_array().map(Vec::len)), (200, Some(rows)));
+    let (status, body) = ask("application/x-ndjson", "[0, 0]\n[50, -50]\n".repeat(rows), true).await?;
+    assert_eq!((status, body.lines().count()), (200, 2 * rows));
+    assert!(body.lines().nth(1).is_some_and(|l| l.contains("false")), "{:?}", body.lines().nth(1));
+    let (status, body) = ask("text/csv", format!("q,p\n{}", "0,0\n".repeat(rows)), true).await?;
+    assert_eq!((status, body.lines().count()), (200, rows + 1));
+    ns.done().await
+}
+
+#[tokio::test]
 async fn a_port_forward_reaches_the_model_without_a_password() -> Result<()> {
     let ns = Namespace::new("forward").await?;
     ns.data("data", &csv(100)).await?;

@@ -14,14 +14,15 @@ use crate::base_path::BasePath;
 use crate::edge::{self, Edge};
 use crate::metrics::{self, PortName};
 use crate::problem::Problem;
-use crate::route::{HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, READYZ};
+use crate::route::{HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, PREDICTIONS, READYZ};
 use crate::state::App;
-use crate::{health, information, prediction};
+use crate::{health, information, prediction, predictions};
 
 /// The port `http`.
 pub(crate) fn http(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .route(PREDICTION, post(prediction::predict))
+        .route(PREDICTIONS, post(predictions::predict))
         .route(MODEL_INFORMATION, get(information::show))
         .route(HEALTHZ, get(health::live))
         .route(READYZ, get(health::ready))
@@ -33,6 +34,7 @@ pub(crate) fn http(app: &Arc<App>) -> Router {
 pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router {
     let routes = Router::new()
         .route(&base.join(PREDICTION), post(prediction::predict))
+        .route(&base.join(PREDICTIONS), post(predictions::predict))
         .route(&base.join(MODEL_INFORMATION), get(information::show));
     finish(app, routes, PortName::Public, base, Some(gate))
 }

@@ -1,15 +1,18 @@
-//! Reading a JSON body within its limit.
+//! Reading a whole body within its limit.
 //!
 //! What the headers already decide (type, encoding, length) is decided before a byte of the body is read, so that a
 //! client that waits for `100 Continue` never sends it. Never holds more than the limit in memory for one body, nor
 //! more than the [`Budget`] for all of them: many slow clients with large bodies must not end the process.
 
+use std::sync::Arc;
+
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
-use http::header::{self, HeaderMap};
+use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::gunzip::{Gunzip, GunzipError};
 use crate::problem::Problem;
 
 /// What a body may hold without asking the budget: the vectors that are usual never do.
@@ -19,29 +22,37 @@ const UNIT: usize = 4 << 10;
 
 /// The bytes that all bodies together may hold while they are read and answered.
 #[derive(Debug)]
-pub(crate) struct Budget(Semaphore);
+pub(crate) struct Budget(Arc<Semaphore>);
 
 /// A whole body, with its part of the budget.
 #[derive(Debug)]
-pub(crate) struct Whole<'a> {
+pub(crate) struct Whole {
     pub(crate) bytes: Bytes,
-    _held: Option<SemaphorePermit<'a>>,
+    pub(crate) held: Held,
 }
+
+/// A part of the budget; none for small bodies.
+pub(crate) type Held = Option<OwnedSemaphorePermit>;
+
+/// In the extensions of an answer whose request is still being read: the connection goes on after both.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReadsOn;
 
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)))
+        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
     /// Raises what is held to what a body of this length needs.
-    fn raise<'a>(&'a self, held: &mut Option<SemaphorePermit<'a>>, length: usize) -> Result<(), Problem> {
+    fn raise(&self, held: &mut Held, length: usize) -> Result<(), Problem> {
         let needed = length.saturating_sub(FREE).div_ceil(UNIT);
-        let more = needed.saturating_sub(held.as_ref().map_or(0, SemaphorePermit::num_permits));
+        let more = needed.saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         if more == 0 {
             return Ok(());
         }
         let more = u32::try_from(more).map_err(|_| Problem::too_many_bodies())?;
-        let permit = self.0.try_acquire_many(more).map_err(|_| Problem::too_many_bodies())?;
+        let permit =
+            Arc::clone(&self.0).try_acquire_many_owned(more).map_err(|_| Problem::too_many_bodies())?;
         match held {
             Some(held) => held.merge(permit),
             None => *held = Some(permit),
@@ -51,9 +62,13 @@ impl Budget {
 }
 
 /// The whole body of a JSON request.
-pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -> Result<Whole<'_>, Problem> {
+pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -> Result<Whole, Problem> {
     require_json(request.headers())?;
-    let mut body: Body = request.into_body();
+    read_whole(request.into_body(), limit, budget).await
+}
+
+/// The whole of a body of any type.
+pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) -> Result<Whole, Problem> {
     // For a request with Content-Length the lower bound is that length.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > limit {
@@ -63,7 +78,7 @@ pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -
     budget.raise(&mut held, announced)?;
     let first = next(&mut body).await?.unwrap_or_default();
     if first.len() <= limit && body.is_end_stream() {
-        return Ok(Whole { bytes: first, _held: held });
+        return Ok(Whole { bytes: first, held });
     }
     // Copied together: a list of frames would cost a multiple of what is in them if they are small.
     let mut bytes = Vec::with_capacity(announced);
@@ -76,13 +91,13 @@ pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -
         bytes.extend_from_slice(&data);
         frame = next(&mut body).await?;
     }
-    Ok(Whole { bytes: bytes.into(), _held: held })
+    Ok(Whole { bytes: bytes.into(), held })
 }
 
 /// The next bytes of the body, none at its end; trailers are skipped.
-async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
+pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|_| Problem::malformed("the body broke off before its end"))?;
+        let frame = frame.map_err(failed)?;
         if let Ok(data) = frame.into_data() {
             return Ok(Some(data));
         }
@@ -90,14 +105,19 @@ async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     Ok(None)
 }
 
+/// Why a body cannot be read on.
+fn failed(error: axum::Error) -> Problem {
+    let error = error.into_inner();
+    match error.downcast_ref::<GunzipError>() {
+        Some(bomb @ GunzipError::Bomb) => Problem::unpacks_too_large(bomb.to_string()),
+        Some(error) => Problem::malformed(error.to_string()),
+        None => Problem::malformed("the body broke off before its end"),
+    }
+}
+
 /// JSON or no type at all, as FastAPI has it; no content encoding.
 fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
-        let encoding = String::from_utf8_lossy(encoding.as_bytes());
-        return Err(Problem::unsupported_type(format!(
-            "the body has Content-Encoding {encoding}; send it without an encoding"
-        )));
-    }
+    require_no_encoding(headers)?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let value = String::from_utf8_lossy(value.as_bytes());
     let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -109,6 +129,35 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     )))
 }
 
-fn is_json_suffixed(essence: &str) -> bool {
+/// The body without its encoding: gzip or none.
+pub(crate) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Body, Problem> {
+    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|value| *value != "identity");
+    let (encoding, another) = (encodings.next(), encodings.next());
+    match encoding.map(HeaderValue::as_bytes) {
+        None => Ok(body),
+        Some(name) if another.is_none() && is_gzip(name) => Ok(Body::new(Gunzip::new(body))),
+        Some(name) => Err(Problem::unsupported_type(format!(
+            "the body has Content-Encoding {}; send gzip, or no encoding",
+            String::from_utf8_lossy(name)
+        ))),
+    }
+}
+
+fn is_gzip(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip")
+}
+
+/// No content encoding.
+fn require_no_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        return Err(Problem::unsupported_type(format!(
+            "the body has Content-Encoding {encoding}; send it without an encoding"
+        )));
+    }
+    Ok(())
+}
+
+pub(crate) fn is_json_suffixed(essence: &str) -> bool {
     essence.starts_with("application/") && essence.ends_with("+json")
 }

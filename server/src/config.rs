@@ -66,17 +66,24 @@ impl Public {
 /// Sizes and times that bound what one client can take.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// The largest body, in bytes.
+    /// The largest body that is read before it is answered, in bytes. Streams of rows may be longer.
     pub max_body_bytes: usize,
     /// What all bodies of more than a few kilobytes may hold together, in bytes; beyond it 503. At least one body of
     /// the largest size always fits.
     pub max_bodies_bytes: usize,
+    /// Rows in a batch that is answered as a whole; streams may have more.
+    pub max_batch_rows: usize,
+    /// Rows of batches in flight, a stream counting as one chunk; beyond it 503. One batch of the largest size always
+    /// fits.
+    pub max_concurrent_rows: usize,
     /// Open connections a port; beyond it 503.
     pub max_connections: usize,
     /// From a request's head to its answer.
     pub request_timeout: Duration,
     /// From a request's first byte to the end of its head.
     pub header_timeout: Duration,
+    /// How long a stream of rows, or a client that is being answered, may stand still.
+    pub stall_timeout: Duration,
     /// How long a connection may be silent between requests: longer than proxies keep theirs (90 s).
     pub idle_timeout: Duration,
     /// How long a closing connection is read on, so that the client sees the answer instead of a reset.
@@ -88,9 +95,12 @@ impl Default for Limits {
         Self {
             max_body_bytes: 1 << 20,
             max_bodies_bytes: 32 << 20,
+            max_batch_rows: 10_000,
+            max_concurrent_rows: 131_072,
             max_connections: 1_024,
             request_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(5),
+            stall_timeout: Duration::from_secs(30),
             idle_timeout: Duration::from_secs(120),
             linger: Duration::from_secs(5),
         }

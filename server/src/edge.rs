@@ -62,7 +62,7 @@ impl Edge {
             Ok(Ok(response)) => response,
             // The panic hook has logged where it happened.
             Ok(Err(_panic)) => Problem::internal().into_response(),
-            // Handlers only ever wait for the client's body.
+            // Handlers wait for the client's body, and large batches for their turn. Streams are answered before.
             Err(_elapsed) => Problem::timed_out(limit.as_secs_f64()).into_response(),
         }
     }

@@ -41,9 +41,15 @@ pub(crate) struct Flags {
     /// Threads that serve [default: min(4, CPUs of the cgroup or the node)].
     #[arg(long, env, value_parser = parse_threads)]
     worker_threads: Option<usize>,
-    /// Largest request body, in bytes.
+    /// Largest request body, in bytes; streams of rows may be longer.
     #[arg(long, env, default_value_t = Limits::default().max_body_bytes)]
     max_body_bytes: usize,
+    /// Rows in a batch that is answered as a whole; streams may have more.
+    #[arg(long, env, default_value_t = Limits::default().max_batch_rows, value_parser = parse_rows)]
+    max_batch_rows: usize,
+    /// Rows of batches in flight; beyond it 503.
+    #[arg(long, env, default_value_t = Limits::default().max_concurrent_rows, value_parser = parse_rows)]
+    max_concurrent_rows: usize,
     /// Open connections a port; beyond it 503.
     #[arg(long, env, default_value_t = Limits::default().max_connections as u32)]
     max_connections: u32,
@@ -53,6 +59,9 @@ pub(crate) struct Flags {
     /// Time for a request's head, from its first byte.
     #[arg(long, env, default_value = "5s", value_parser = parse_duration)]
     header_timeout: Duration,
+    /// Time that a stream of rows, or a client that is being answered, may stand still.
+    #[arg(long, env, default_value = "30s", value_parser = parse_duration)]
+    stall_timeout: Duration,
     /// Time that a connection may be idle.
     #[arg(long, env, default_value = "120s", value_parser = parse_duration)]
     idle_timeout: Duration,
@@ -72,9 +81,12 @@ impl Flags {
         });
         let limits = Limits {
             max_body_bytes: self.max_body_bytes,
+            max_batch_rows: self.max_batch_rows,
+            max_concurrent_rows: self.max_concurrent_rows,
             max_connections: self.max_connections as usize,
             request_timeout: self.request_timeout,
             header_timeout: self.header_timeout,
+            stall_timeout: self.stall_timeout,
             idle_timeout: self.idle_timeout,
             ..Limits::default()
         };
@@ -98,6 +110,13 @@ fn parse_threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads @ 1..=1_024) => Ok(threads),
         _ => Err("expected a number from 1 to 1024".to_owned()),
+    }
+}
+
+fn parse_rows(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(rows @ 1..=100_000_000) => Ok(rows),
+        _ => Err("expected a number from 1 to 100000000".to_owned()),
     }
 }
 
@@ -135,6 +154,7 @@ mod tests {
         assert_eq!(config.limits.idle_timeout, Limits::default().idle_timeout);
         assert_eq!(config.limits.request_timeout, Limits::default().request_timeout);
         assert_eq!(config.limits.header_timeout, Limits::default().header_timeout);
+        assert_eq!(config.limits.stall_timeout, Limits::default().stall_timeout);
     }
 
     #[test]

@@ -16,9 +16,12 @@ use prometheus::{
 use crate::route::Route;
 
 /// The codes that have a counter of their own; all others are `other`.
-const CODES: [u16; 12] = [200, 400, 401, 404, 405, 408, 413, 415, 422, 429, 500, 503];
+const CODES: [u16; 13] = [200, 400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 500, 503];
 
 const SEVERITY_BUCKETS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
+
+/// 1, 4, 16, … 1,048,576.
+const BATCH_BUCKETS: usize = 11;
 
 /// Which of the two ports a request came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +71,7 @@ pub(crate) struct PredictionMetrics {
     inliers: IntCounter,
     outliers: IntCounter,
     severity: Histogram,
+    batch_rows: Histogram,
 }
 
 impl Metrics {
@@ -133,10 +137,16 @@ impl PredictionMetrics {
             "anomaly_prediction_severity",
             "Severity of the rows scored: 1 is the threshold, each further 1 is ten times rarer.",
         );
+        let rows = HistogramOpts::new(
+            "anomaly_batch_rows",
+            "Rows scored for a request to /predictions, counted when it ends.",
+        );
+        let rows = rows.buckets(prometheus::exponential_buckets(1.0, 4.0, BATCH_BUCKETS)?);
         Ok(Self {
             inliers: verdicts.get_metric_with_label_values(&["inlier"])?,
             outliers: verdicts.get_metric_with_label_values(&["outlier"])?,
             severity: add(registry, Histogram::with_opts(severity.buckets(SEVERITY_BUCKETS.to_vec()))?)?,
+            batch_rows: add(registry, Histogram::with_opts(rows)?)?,
         })
     }
 
@@ -148,6 +158,21 @@ impl PredictionMetrics {
             self.outliers.inc()
         }
         self.severity.observe(scored.severity);
+    }
+
+    /// Counts a chunk of scored rows: into locals, added once.
+    pub(crate) fn count_chunk(&self, scored: &[Scored]) {
+        let severity = self.severity.local();
+        scored.iter().for_each(|scored| severity.observe(scored.severity));
+        severity.flush();
+        let inliers = scored.iter().filter(|scored| scored.is_inlier).count() as u64;
+        self.inliers.inc_by(inliers);
+        self.outliers.inc_by(scored.len() as u64 - inliers);
+    }
+
+    /// Counts a batch that has ended, with the rows that were scored for it.
+    pub(crate) fn count_batch(&self, rows: u64) {
+        self.batch_rows.observe(rows as f64);
     }
 }
 
@@ -196,6 +221,7 @@ impl Vectors {
                 one(Route::ALL[3])?,
                 one(Route::ALL[4])?,
                 one(Route::ALL[5])?,
+                one(Route::ALL[6])?,
             ],
             connections: self.connections.get_metric_with_label_values(&[port])?,
             connections_refused: self.refused.get_metric_with_label_values(&[port])?,

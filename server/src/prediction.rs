@@ -13,12 +13,13 @@ use serde::Serialize;
 
 use crate::body;
 use crate::problem::{FieldError, Problem};
+use crate::query;
 use crate::state::App;
 use crate::vector;
 
 /// The handler.
 pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
-    let with_score = asks_for_score(request.uri().query())?;
+    let with_score = query::flag(request.uri().query(), "score")?;
     let loaded = app.model()?;
     let body = body::read_json(request, app.limits.max_body_bytes, &app.bodies).await?;
     let row = vector::parse(&body.bytes, loaded.model.features())?;
@@ -47,21 +48,6 @@ fn answer(scored: &Scored, with_score: bool) -> Response {
     ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
-/// The words that FastAPI takes for a boolean; the last `score` wins, other parameters are not ours.
-fn asks_for_score(query: Option<&str>) -> Result<bool, Problem> {
-    let parameters = query.unwrap_or_default().split('&');
-    let mut values = parameters.filter_map(|pair| match pair.split_once('=') {
-        Some(("score", value)) => Some(value),
-        None if pair == "score" => Some(""),
-        _ => None,
-    });
-    match values.next_back().map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false" | "0" | "no" | "off" | "f" | "n") => Ok(false),
-        Some("true" | "1" | "yes" | "on" | "t" | "y") => Ok(true),
-        Some(_) => Err(Problem::invalid_parameter("the query parameter score must be true or false")),
-    }
-}
-
 /// The vector was checked before, so these are what the model itself refuses.
 fn refused(error: RowError) -> Problem {
     let field = match &error {
@@ -80,31 +66,4 @@ fn refused(error: RowError) -> Problem {
         _ => return Problem::invalid_vector(error.to_string(), Vec::new()),
     };
     Problem::invalid_vector(error.to_string(), vec![field])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::asks_for_score;
-
-    #[test]
-    fn the_score_is_given_only_when_asked_for() {
-        for (query, expected) in [
-            (None, false),
-            (Some(""), false),
-            (Some("other=1"), false),
-            (Some("score=true"), true),
-            (Some("score=True"), true),
-            (Some("score=1&x=y"), true),
-            (Some("score=true&score=false"), false),
-        ] {
-            assert_eq!(asks_for_score(query).unwrap(), expected, "{query:?}");
-        }
-    }
-
-    #[test]
-    fn a_score_that_is_neither_true_nor_false_is_refused() {
-        for query in ["score=maybe", "score", "score="] {
-            assert!(asks_for_score(Some(query)).is_err(), "{query}");
-        }
-    }
 }

@@ -36,6 +36,20 @@ pub(crate) struct FieldError {
     pub(crate) got: String,
 }
 
+impl FieldError {
+    /// The same as a sentence.
+    pub(crate) fn message(&self) -> String {
+        let Self { column, feature, expected, got, .. } = self;
+        match (column, feature) {
+            (Some(column), Some(feature)) => {
+                format!("value {column} (feature {feature}) is {got}; expected {expected}")
+            }
+            (None, Some(name)) => format!("column {name} is {got}; expected {expected}"),
+            _ => format!("got {got}; expected {expected}"),
+        }
+    }
+}
+
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
         Self { status, slug, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
@@ -53,6 +67,45 @@ impl Problem {
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-vector", title, detail) }
     }
 
+    /// 422: rows, or a header, that do not fit the model. Nothing was scored.
+    pub(crate) fn invalid_rows(errors: Vec<FieldError>) -> Self {
+        let detail = errors.first().map_or_else(String::new, |first| match first.row {
+            Some(row) => format!("row {row}: {}", first.message()),
+            None => first.message(),
+        });
+        let title = "the rows do not fit the model";
+        Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-rows", title, detail) }
+    }
+
+    /// 413: more rows than are answered as a whole.
+    pub(crate) fn too_many_rows(limit: usize) -> Self {
+        let detail = format!(
+            "a batch that JSON is part of may have at most {limit} rows; rows sent and asked for as NDJSON or CSV may be any number"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-many-rows", "too many rows", detail)
+    }
+
+    /// 413: an answer that would be much larger than its request.
+    pub(crate) fn too_much_passed(limit: usize) -> Self {
+        let detail = format!(
+            "what is passed through would take more than {limit} bytes of the answer; send fewer rows, shorter names, or ask for NDJSON or CSV"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer-too-large", "the answer is too large", detail)
+    }
+
+    /// 406: no type that the client accepts.
+    pub(crate) fn not_acceptable() -> Self {
+        let detail = "answers are application/json, application/x-ndjson or text/csv; the Accept header takes none of them";
+        Self::new(StatusCode::NOT_ACCEPTABLE, "not-acceptable", "no acceptable type", detail)
+    }
+
+    /// 503: as many rows are in flight as the server takes.
+    pub(crate) fn too_many_rows_in_flight() -> Self {
+        let detail = "too many rows are being scored; try again in a second";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
+            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+    }
+
     /// 422: a query parameter that cannot be understood.
     pub(crate) fn invalid_parameter(detail: impl Into<String>) -> Self {
         let title = "a query parameter is wrong";
@@ -63,6 +116,16 @@ impl Problem {
     pub(crate) fn too_large(limit: usize) -> Self {
         let detail = format!("the body may have at most {limit} bytes");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large", detail).closing()
+    }
+
+    /// 413: a compressed body that is much larger than it looks.
+    pub(crate) fn unpacks_too_large(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "the body is too large", detail).closing()
+    }
+
+    /// What is told.
+    pub(crate) fn into_detail(self) -> String {
+        self.detail
     }
 
     /// 415: a type or an encoding that is not read here.
@@ -80,7 +143,7 @@ impl Problem {
 
     /// 404.
     pub(crate) fn not_found() -> Self {
-        let detail = "there is nothing at this path; see POST /prediction and GET /model_information";
+        let detail = "there is nothing at this path; see POST /prediction, POST /predictions and GET /model_information";
         Self::new(StatusCode::NOT_FOUND, "not-found", "no such path", detail)
     }
 

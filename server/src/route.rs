@@ -7,6 +7,7 @@ use crate::base_path::BasePath;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     Prediction,
+    Predictions,
     ModelInformation,
     Healthz,
     Readyz,
@@ -15,6 +16,7 @@ pub(crate) enum Route {
 }
 
 pub(crate) const PREDICTION: &str = "/prediction";
+pub(crate) const PREDICTIONS: &str = "/predictions";
 pub(crate) const MODEL_INFORMATION: &str = "/model_information";
 pub(crate) const HEALTHZ: &str = "/healthz";
 pub(crate) const READYZ: &str = "/readyz";
@@ -22,13 +24,21 @@ pub(crate) const METRICS: &str = "/metrics";
 
 impl Route {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Prediction, Self::ModelInformation, Self::Healthz, Self::Readyz, Self::Metrics, Self::Other];
+    pub(crate) const ALL: [Self; 7] = [
+        Self::Prediction,
+        Self::Predictions,
+        Self::ModelInformation,
+        Self::Healthz,
+        Self::Readyz,
+        Self::Metrics,
+        Self::Other,
+    ];
 
     /// The route that a request's path names.
     pub(crate) fn of(path: &str, base: &BasePath) -> Self {
         match base.strip(path) {
             Some(PREDICTION) => Self::Prediction,
+            Some(PREDICTIONS) => Self::Predictions,
             Some(MODEL_INFORMATION) => Self::ModelInformation,
             Some(HEALTHZ) => Self::Healthz,
             Some(READYZ) => Self::Readyz,
@@ -41,6 +51,7 @@ impl Route {
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Prediction => PREDICTION,
+            Self::Predictions => PREDICTIONS,
             Self::ModelInformation => MODEL_INFORMATION,
             Self::Healthz => HEALTHZ,
             Self::Readyz => READYZ,

@@ -2,6 +2,7 @@
 //!
 //! The hot path takes no lock here; the only lock guards the reason that readiness reports.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::body::Bytes;
@@ -13,6 +14,7 @@ use crate::config::Limits;
 use crate::information;
 use crate::metrics::Metrics;
 use crate::model::Loaded;
+use crate::pool::{Pool, RowsInFlight};
 use crate::problem::Problem;
 
 /// The state behind both ports.
@@ -22,10 +24,13 @@ pub(crate) struct App {
     pub(crate) namespace: String,
     pub(crate) limits: Limits,
     pub(crate) bodies: Budget,
+    /// Where large batches are parsed and scored.
+    pub(crate) pool: Pool,
+    pub(crate) rows: RowsInFlight,
     pub(crate) metrics: Metrics,
     /// None if there is no `public` port: then nothing is asked for a password and readiness needs no password file.
     pub(crate) gate: Option<Arc<Gate>>,
-    served: OnceLock<Served>,
+    served: OnceLock<Arc<Served>>,
     not_loaded: Mutex<String>,
 }
 
@@ -33,7 +38,23 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub(crate) struct Served {
     pub(crate) model: Model,
+    pub(crate) revision: String,
     pub(crate) information: Bytes,
+    /// Where in the vector each feature stands.
+    pub(crate) positions: HashMap<String, usize>,
+}
+
+impl Served {
+    fn new(model: Model, revision: String, information: Bytes) -> Self {
+        let names = model.features().iter().enumerate();
+        let positions = names.map(|(position, name)| (name.clone(), position)).collect();
+        Self { model, revision, information, positions }
+    }
+
+    /// The number of values in a row.
+    pub(crate) fn width(&self) -> usize {
+        self.model.features().len()
+    }
 }
 
 impl App {
@@ -46,11 +67,24 @@ impl App {
     ) -> Self {
         let not_loaded = Mutex::new("the model is being loaded".to_owned());
         let bodies = Budget::new(limits.max_bodies_bytes.max(limits.max_body_bytes));
-        Self { name, namespace, limits, bodies, metrics, gate, served: OnceLock::new(), not_loaded }
+        let pool = Pool::new();
+        let rows = RowsInFlight::new(&limits);
+        Self {
+            name,
+            namespace,
+            limits,
+            bodies,
+            pool,
+            rows,
+            metrics,
+            gate,
+            served: OnceLock::new(),
+            not_loaded,
+        }
     }
 
     /// The model, or the 503 that says why there is none.
-    pub(crate) fn model(&self) -> Result<&Served, Problem> {
+    pub(crate) fn model(&self) -> Result<&Arc<Served>, Problem> {
         self.served.get().ok_or_else(|| Problem::not_ready(self.why_not_loaded()))
     }
 
@@ -68,7 +102,7 @@ impl App {
         let information = information::render(&self.name, &self.namespace, &description);
         self.metrics.describe_model(&self.name, &self.namespace, &description);
         // A second model is never loaded: a revision is immutable.
-        let _ = self.served.set(Served { model, information });
+        let _ = self.served.set(Arc::new(Served::new(model, description.revision, information)));
     }
 
     /// Remembers why there is no model, for `/readyz`.

@@ -9,12 +9,12 @@ use serde_json::value::RawValue;
 use crate::problem::{FieldError, MAX_FIELD_ERRORS, Problem};
 
 /// Values beyond this cannot be told apart by a model that holds 32-bit floating point.
-const LARGEST: f64 = f32::MAX as f64;
+pub(crate) const LARGEST: f64 = f32::MAX as f64;
 
 /// What is shown of a wrong value.
 const SHOWN_CHARACTERS: usize = 40;
 
-const EXPECTED_NUMBER: &str = "a finite number within ±3.4028234e38";
+pub(crate) const EXPECTED_NUMBER: &str = "a finite number within ±3.4028234e38";
 
 /// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point.
 pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Problem> {
@@ -52,13 +52,13 @@ fn explain(body: &[u8], features: &[String], error: &serde_json::Error) -> Probl
     Problem::malformed(format!("the body is not JSON ({error}); send {}", expected_vector(features)))
 }
 
-fn is_number(element: &str) -> bool {
+pub(crate) fn is_number(element: &str) -> bool {
     serde_json::from_str::<f64>(element).is_ok_and(|value| value.abs() <= LARGEST)
 }
 
 /// The elements of a flat array that is JSON but for `NaN` and `Infinity`, which Python's `json.dumps` writes:
 /// such a body is a wrong vector rather than malformed.
-fn elements_with_nan(body: &[u8]) -> Option<impl Iterator<Item = &str>> {
+pub(crate) fn elements_with_nan(body: &[u8]) -> Option<impl Iterator<Item = &str> + Clone> {
     let inner = std::str::from_utf8(body).ok()?.trim().strip_prefix('[')?.strip_suffix(']')?;
     let elements = inner.split(',').map(str::trim);
     let not_finite = |element: &str| {
@@ -103,7 +103,7 @@ fn wrong_values(wrong: impl Iterator<Item = (usize, String)>, features: &[String
 }
 
 /// `an array of 2 numbers [mean, sd]`, shortened for models with many features.
-fn expected_vector(features: &[String]) -> String {
+pub(crate) fn expected_vector(features: &[String]) -> String {
     const NAMED: usize = 8;
     let mut names: Vec<&str> = features.iter().take(NAMED).map(String::as_str).collect();
     if features.len() > NAMED {
@@ -112,7 +112,7 @@ fn expected_vector(features: &[String]) -> String {
     format!("an array of {} numbers [{}]", features.len(), names.join(", "))
 }
 
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     match text.char_indices().nth(SHOWN_CHARACTERS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),

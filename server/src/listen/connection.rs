@@ -21,6 +21,7 @@ use super::activity::{Activity, Doing, Timeouts, Watchdog};
 use super::phase::Phases;
 use super::socket::Socket;
 use super::{Place, Port};
+use crate::body::ReadsOn;
 use crate::problem::Problem;
 use crate::route::Route;
 
@@ -48,7 +49,7 @@ impl Connection {
         };
         let activity = Arc::clone(&self.service.activity);
         let mut watchdog = Watchdog::new(Arc::clone(&activity), timeouts);
-        let socket = Socket::new(self.stream, Arc::clone(&activity), limits.linger);
+        let socket = Socket::new(self.stream, Arc::clone(&activity), limits);
         let connection = builder().serve_connection(TokioIo::new(socket), self.service);
         let mut connection = pin!(connection);
         let mut closing = pin!(phases.closing());
@@ -109,7 +110,8 @@ impl Service {
             answered.unwrap_or_else(|never| match never {})
         };
         // A body that was not wanted (wrong password, wrong type) is not read, so no other request can follow it.
-        if self.place == Place::Reserve || self.phases.ends_connections() || self.activity.has_unread_body() {
+        let unwanted = self.activity.has_unread_body() && response.extensions().get::<ReadsOn>().is_none();
+        if self.place == Place::Reserve || self.phases.ends_connections() || unwanted {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         response

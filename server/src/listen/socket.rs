@@ -3,6 +3,8 @@
 //! Closing a socket with unread bytes makes the kernel send a reset, which takes the answer (a 413, say) from a
 //! client that is still sending. So the write side is shut down first and what still comes is thrown away: for a
 //! bounded time and a bounded amount.
+//!
+//! A client that takes nothing of its answer for too long loses the connection.
 
 use std::io;
 use std::pin::Pin;
@@ -15,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::activity::Activity;
+use crate::config::Limits;
 
 /// What is thrown away at most.
 const MAX_DISCARDED: usize = 64 << 20;
@@ -26,6 +29,9 @@ pub(super) struct Socket {
     activity: Arc<Activity>,
     linger: Duration,
     lingering: Option<Lingering>,
+    stall: Duration,
+    /// Since when nothing could be written, as the time at which it is too long.
+    stalled: Option<Pin<Box<Sleep>>>,
 }
 
 /// The write side is shut down.
@@ -35,8 +41,25 @@ struct Lingering {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, linger: Duration) -> Self {
-        Self { stream, activity, linger, lingering: None }
+    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, limits: &Limits) -> Self {
+        let (linger, stall) = (limits.linger, limits.stall_timeout);
+        Self { stream, activity, linger, lingering: None, stall, stalled: None }
+    }
+
+    /// An attempt to write, ended when there has been no room for too long.
+    fn in_time(
+        &mut self,
+        context: &mut Context<'_>,
+        attempt: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if attempt.is_ready() {
+            self.stalled = None;
+            return attempt;
+        }
+        let stall = self.stall;
+        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
+        ready!(stalled.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Reads and forgets until the client closes, the time is up or it is too much.
@@ -76,7 +99,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let attempt = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.in_time(context, attempt)
     }
 
     fn poll_write_vectored(
@@ -84,7 +108,8 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, bytes)
+        let attempt = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        self.in_time(context, attempt)
     }
 
     fn is_write_vectored(&self) -> bool {

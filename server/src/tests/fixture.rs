@@ -77,8 +77,16 @@ pub(super) fn empty(gate: Option<Arc<Gate>>) -> Arc<App> {
     Arc::new(App::new("machine".to_owned(), "demo".to_owned(), Limits::default(), metrics, gate))
 }
 
+/// A state with the trained model and these limits.
+pub(super) fn limited(limits: Limits) -> Arc<App> {
+    let app = App::new("machine".to_owned(), "demo".to_owned(), limits, Metrics::new().unwrap(), None);
+    let (bytes, description) = trained();
+    app.serve(Loaded::check(&bytes, description).unwrap());
+    Arc::new(app)
+}
+
 /// A state with the trained model.
-pub(super) fn loaded(gate: Option<Arc<Gate>>) -> Arc<App> {
+pub(crate) fn loaded(gate: Option<Arc<Gate>>) -> Arc<App> {
     let app = empty(gate);
     let (bytes, description) = trained();
     app.serve(Loaded::check(&bytes, description).unwrap());
@@ -112,6 +120,14 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap()
     }
 
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.body.clone()).unwrap()
+    }
+
+    pub(super) fn lines(&self) -> Vec<String> {
+        self.text().lines().map(str::to_owned).collect()
+    }
+
     pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
@@ -135,6 +151,25 @@ pub(super) async fn get(router: &Router, path: &str) -> Answer {
 pub(super) async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Answer {
     send(router, Request::post(path).body(body.into()).unwrap()).await
 }
+
+/// Rows to score: their type, then the type of the answer or nothing.
+pub(super) async fn batch(
+    router: &Router,
+    query: &str,
+    content_type: &str,
+    accept: &str,
+    body: impl Into<Body>,
+) -> Answer {
+    let mut request = Request::post(format!("/predictions{query}")).header("content-type", content_type);
+    if !accept.is_empty() {
+        request = request.header("accept", accept);
+    }
+    send(router, request.body(body.into()).unwrap()).await
+}
+
+pub(super) const JSON: &str = "application/json";
+pub(super) const NDJSON: &str = "application/x-ndjson";
+pub(super) const CSV: &str = "text/csv";
 
 /// A fresh directory of this test's own.
 pub(super) fn directory(name: &str) -> PathBuf {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use http::StatusCode;
 
-use super::fixture::{FAR_AWAY, ORDINARY, get, http, post};
+use super::fixture::{FAR_AWAY, NDJSON, ORDINARY, batch, get, http, post};
 
 const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
 
@@ -46,6 +46,25 @@ async fn verdicts_and_severities_are_the_same_rows() {
     let outliers = value(&text, "anomaly_predictions_total{verdict=\"outlier\"}");
     assert_eq!((inliers, outliers), (1.0, 2.0));
     assert_eq!(value(&text, "anomaly_prediction_severity_count"), inliers + outliers);
+}
+
+#[tokio::test]
+async fn rows_of_batches_are_counted_as_single_ones_are_and_their_number_beside_them() {
+    let router = http();
+    let line = format!("{ORDINARY}\n");
+    post(&router, "/predictions", format!("[{ORDINARY},{FAR_AWAY},{ORDINARY}]")).await;
+    batch(&router, "", NDJSON, "", format!("{}[1]\n{FAR_AWAY}", line.repeat(5_000))).await;
+    post(&router, "/predictions", "[[1]]").await;
+    post(&router, "/prediction", ORDINARY).await;
+    let text = text(&router).await;
+    assert_eq!(value(&text, "anomaly_predictions_total{verdict=\"inlier\"}"), 5_003.0);
+    assert_eq!(value(&text, "anomaly_predictions_total{verdict=\"outlier\"}"), 2.0);
+    assert_eq!(value(&text, "anomaly_prediction_severity_count"), 5_005.0);
+    assert_eq!(value(&text, "anomaly_batch_rows_count"), 2.0);
+    assert_eq!(value(&text, "anomaly_batch_rows_sum"), 5_004.0);
+    assert_eq!(value(&text, "anomaly_batch_rows_bucket{le=\"4\"}"), 1.0);
+    assert_eq!(value(&text, "anomaly_batch_rows_bucket{le=\"4096\"}"), 1.0);
+    assert_eq!(value(&text, "anomaly_batch_rows_bucket{le=\"16384\"}"), 2.0);
 }
 
 #[tokio::test]

@@ -2,11 +2,14 @@
 //! sockets where time-outs, closing or draining matter.
 
 mod auth;
+mod batches;
 mod drain;
-mod fixture;
+pub(crate) mod fixture;
 mod information;
 mod metrics;
+mod overload;
 mod prediction;
 mod probes;
 mod sockets;
+mod streams;
 mod wire;

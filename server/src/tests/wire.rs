@@ -120,6 +120,60 @@ impl Client {
         self.reply().await
     }
 
+    /// The head of an answer whose body comes in chunks.
+    pub(super) async fn head(&mut self) -> String {
+        self.until(b"\r\n\r\n").await.to_ascii_lowercase()
+    }
+
+    /// The next chunk of an answer; at its end the trailers, as they are on the wire.
+    pub(super) async fn chunk(&mut self) -> Result<String, String> {
+        let length = self.until(b"\r\n").await;
+        let length = usize::from_str_radix(length.trim_end(), 16).unwrap();
+        if length == 0 {
+            let mut trailers = String::new();
+            while !trailers.ends_with("\r\n\r\n") && trailers != "\r\n" {
+                trailers += &self.until(b"\r\n").await;
+            }
+            return Err(trailers.to_ascii_lowercase());
+        }
+        while self.read.len() < length + 2 {
+            assert_ne!(self.fill().await, 0, "the connection ended within a chunk");
+        }
+        let chunk: Vec<u8> = self.read.drain(..length + 2).collect();
+        Ok(String::from_utf8(chunk[..length].to_vec()).unwrap())
+    }
+
+    /// The rest of an answer in chunks, and its trailers.
+    pub(super) async fn chunks(&mut self) -> (String, String) {
+        let mut all = String::new();
+        loop {
+            match self.chunk().await {
+                Ok(chunk) => all += &chunk,
+                Err(trailers) => return (all, trailers),
+            }
+        }
+    }
+
+    async fn until(&mut self, mark: &[u8]) -> String {
+        loop {
+            if let Some(at) = self.read.windows(mark.len()).position(|bytes| bytes == mark) {
+                return String::from_utf8(self.read.drain(..at + mark.len()).collect()).unwrap();
+            }
+            assert_ne!(self.fill().await, 0, "the connection ended");
+        }
+    }
+
+    /// Sends until the server has had enough; false if it took it all.
+    pub(super) async fn is_cut_off(&mut self, piece: &[u8], times: usize) -> bool {
+        for _ in 0..times {
+            let sent = tokio::time::timeout(PATIENCE, self.stream.write_all(piece)).await;
+            if sent.expect("the server neither reads nor closes").is_err() {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Waits for the server to close, and checks that it said nothing before.
     pub(super) async fn closed(&mut self) {
         assert_eq!(self.fill().await, 0, "{}", String::from_utf8_lossy(&self.read));

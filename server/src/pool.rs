@@ -1,0 +1,117 @@
+//! Where batches are parsed and scored, and how many rows may be in flight.
+//!
+//! Single rows never come here: they are scored by the threads that serve connections, which large batches never
+//! hold for longer than 256 rows take. A job is at most one chunk, and whoever has more to do queues again behind the
+//! others. The queue is no longer than the number of batches that [`RowsInFlight`] lets in, one job each.
+
+use std::sync::Arc;
+use std::thread::available_parallelism;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Limits;
+use crate::problem::Problem;
+
+/// Rows that are scored where they were parsed.
+pub(crate) const INLINE_ROWS: usize = 256;
+/// Bytes that are parsed where they were read.
+pub(crate) const INLINE_BYTES: usize = 64 << 10;
+/// Rows of one job.
+pub(crate) const CHUNK_ROWS: usize = 4_096;
+
+/// As many threads as the cgroup has CPUs.
+#[derive(Debug)]
+pub(crate) struct Pool(Arc<Semaphore>);
+
+impl Pool {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))))
+    }
+
+    /// Waits for its turn, in the order of asking, then runs the job to its end, whether or not anybody still waits.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        // Never closed.
+        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Problem::internal())?;
+        let job = move || {
+            let done = job();
+            drop(turn);
+            done
+        };
+        // It failed if it panicked; the panic hook has logged where.
+        tokio::task::spawn_blocking(job).await.map_err(|_| Problem::internal())
+    }
+}
+
+/// The rows of all batches that are being read, scored or answered.
+#[derive(Debug)]
+pub(crate) struct RowsInFlight(Arc<Semaphore>);
+
+/// A batch's part of them.
+#[derive(Debug)]
+pub(crate) struct Reserved(OwnedSemaphorePermit);
+
+impl RowsInFlight {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let rows = limits.max_concurrent_rows.max(limits.max_batch_rows).max(CHUNK_ROWS);
+        Self(Arc::new(Semaphore::new(rows.min(Semaphore::MAX_PERMITS))))
+    }
+
+    /// Room for so many rows, or 503.
+    pub(crate) fn reserve(&self, rows: usize) -> Result<Reserved, Problem> {
+        let rows = u32::try_from(rows).map_err(|_| Problem::too_many_rows_in_flight())?;
+        let permit = Arc::clone(&self.0).try_acquire_many_owned(rows);
+        permit.map(Reserved).map_err(|_| Problem::too_many_rows_in_flight())
+    }
+
+    /// Corrects an estimate.
+    pub(crate) fn correct(&self, reserved: &mut Reserved, rows: usize) -> Result<(), Problem> {
+        let held = reserved.0.num_permits();
+        if rows > held {
+            reserved.0.merge(self.reserve(rows - held)?.0);
+        } else {
+            drop(reserved.0.split(held - rows));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(rows: usize) -> RowsInFlight {
+        RowsInFlight(Arc::new(Semaphore::new(rows)))
+    }
+
+    #[test]
+    fn rows_are_given_back_and_an_estimate_can_be_corrected() {
+        let rows = room(10);
+        let mut first = rows.reserve(8).unwrap();
+        assert!(rows.reserve(3).is_err());
+        rows.correct(&mut first, 2).unwrap();
+        let second = rows.reserve(8).unwrap();
+        assert!(rows.correct(&mut first, 3).is_err());
+        drop(second);
+        rows.correct(&mut first, 10).unwrap();
+        drop(first);
+        assert!(rows.reserve(10).is_ok());
+    }
+
+    #[test]
+    fn one_batch_of_the_largest_size_always_fits() {
+        let limits = Limits { max_concurrent_rows: 1, max_batch_rows: 20_000, ..Limits::default() };
+        assert!(RowsInFlight::new(&limits).reserve(20_000).is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_a_job_takes_no_thread_away() {
+        let pool = Pool(Arc::new(Semaphore::new(1)));
+        for _ in 0..3 {
+            assert!(pool.run(|| -> u8 { panic!("in a job") }).await.is_err());
+        }
+        assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+    }
+}

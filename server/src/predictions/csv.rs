@@ -1,0 +1,346 @@
+//! CSV (RFC 4180, UTF-8, a header, CRLF or LF) from pieces: records are matched with the features by the header's
+//! names. Holds one record; a record has at most as many cells as the header and a bounded length.
+
+use csv_core::{ReadRecordResult, Reader};
+
+use super::answer::{is_reserved, passed_cell, text_member};
+use super::format::Format;
+use super::lines::{Next, after_mark, longest, too_long};
+use super::row::{reserved, unknown, wrong_length, wrong_value};
+use super::table::Passed;
+use crate::problem::{FieldError, MAX_FIELD_ERRORS};
+use crate::state::Served;
+use crate::vector::{LARGEST, shown};
+
+/// More columns than any table has that people make.
+const MOST_COLUMNS: usize = 16 << 10;
+
+/// The reader of one CSV; made without its header, which comes first.
+#[derive(Debug)]
+pub(super) struct Csv {
+    records: Records,
+    /// For each column of the file, what it is.
+    columns: Vec<Column>,
+    /// How cells that are passed through are written; none: columns that are no features are refused.
+    passthrough: Option<Format>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Column {
+    Feature(usize),
+    Passed(String),
+}
+
+impl Csv {
+    pub(super) fn new(passthrough: Option<Format>) -> Self {
+        Self { records: Records::new(), columns: Vec::new(), passthrough }
+    }
+
+    /// The bytes that the header took; none if more are needed. Comes before everything else.
+    pub(super) fn read_header(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        served: &Served,
+    ) -> (usize, Option<Result<(), Vec<FieldError>>>) {
+        let (read, record) = self.records.next(input, last, longest(served), MOST_COLUMNS);
+        let header = match record {
+            Record::Incomplete => return (read, None),
+            Record::TooLong => Err(vec![too_long(served)]),
+            Record::End => Err(vec![no_header(served, "an empty body")]),
+            Record::Whole => self.find(served).map(|columns| self.columns = columns),
+        };
+        (read, Some(header))
+    }
+
+    /// The names of the columns that are passed through, in their order.
+    pub(super) fn passed(&self) -> Vec<String> {
+        let names = self.columns.iter().filter_map(|column| match column {
+            Column::Passed(name) => Some(name.clone()),
+            Column::Feature(_) => None,
+        });
+        names.collect()
+    }
+
+    fn find(&self, served: &Served) -> Result<Vec<Column>, Vec<FieldError>> {
+        let names: Vec<String> =
+            self.records.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
+        if names.iter().all(|name| name.parse::<f64>().is_ok()) {
+            return Err(vec![no_header(served, &format!("{} (numbers)", shown(&names.join(","))))]);
+        }
+        let mut errors = Vec::new();
+        let mut seen = std::collections::HashSet::new();
+        for name in &names {
+            if !seen.insert(name) {
+                let expected = "each name once".to_owned();
+                let feature = Some(shown(name));
+                let got = "given twice".to_owned();
+                errors.push(FieldError { feature, expected, got, ..FieldError::default() });
+            } else if !served.positions.contains_key(name) {
+                match self.passthrough {
+                    None => errors.push(unknown(name)),
+                    Some(_) if is_reserved(name) => errors.push(reserved(name)),
+                    Some(_) => {}
+                }
+            }
+        }
+        for name in served.model.features().iter().filter(|name| !seen.contains(name)) {
+            let expected = "a column of this name".to_owned();
+            let feature = Some(name.clone());
+            errors.push(FieldError { feature, expected, got: "missing".to_owned(), ..FieldError::default() });
+        }
+        errors.truncate(MAX_FIELD_ERRORS);
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let column = |name: String| match served.positions.get(&name) {
+            Some(position) => Column::Feature(*position),
+            None => Column::Passed(name),
+        };
+        Ok(names.into_iter().map(column).collect())
+    }
+
+    /// See [`super::lines::Parser::next`].
+    pub(super) fn next(
+        &mut self,
+        input: &[u8],
+        last: bool,
+        served: &Served,
+        values: &mut Vec<f64>,
+        passed: &mut Passed,
+    ) -> (usize, Next) {
+        let (read, record) = self.records.next(input, last, longest(served), self.columns.len());
+        let next = match record {
+            Record::Incomplete => return (read, Next::More),
+            Record::End => return (read, Next::End),
+            Record::TooLong => Next::Bad(self.too_long(served)),
+            Record::Whole => self.row(served, values),
+        };
+        if let Some(format) = self.passthrough {
+            // A bad row keeps what identifies it, where its cells can be told apart.
+            let whole = self.records.ended == self.columns.len() && matches!(record, Record::Whole);
+            self.pass(format, whole, passed.text());
+            passed.end_row();
+        }
+        (read, next)
+    }
+
+    fn row(&self, served: &Served, values: &mut Vec<f64>) -> Next {
+        if self.records.ended != self.columns.len() {
+            return Next::Bad(wrong_length(self.columns.len(), self.records.ended));
+        }
+        let start = values.len();
+        values.resize(start + served.width(), 0.0);
+        for (column, cell) in self.columns.iter().zip(self.records.cells()) {
+            let Column::Feature(position) = column else { continue };
+            match number(cell) {
+                Some(value) => values[start + position] = value,
+                None => {
+                    values.truncate(start);
+                    let got = String::from_utf8_lossy(cell);
+                    let got = if got.trim().is_empty() { "empty".to_owned() } else { shown(got.trim()) };
+                    return Next::Bad(wrong_value(*position, served, got));
+                }
+            }
+        }
+        Next::Row
+    }
+
+    fn pass(&self, format: Format, whole: bool, out: &mut Vec<u8>) {
+        let mut cells = self.records.cells();
+        for column in &self.columns {
+            let cell = if whole { cells.next().unwrap_or_default() } else { &[] };
+            match column {
+                Column::Feature(_) => {}
+                Column::Passed(_) if format == Format::Csv => passed_cell(cell, out),
+                Column::Passed(name) => text_member(name, cell, out),
+            }
+        }
+    }
+
+    /// The record was given up: for its bytes or for its cells.
+    fn too_long(&self, served: &Served) -> FieldError {
+        if self.records.too_many_cells {
+            let expected = format!("{} values", self.columns.len());
+            return FieldError { expected, got: "more".to_owned(), ..FieldError::default() };
+        }
+        too_long(served)
+    }
+}
+
+/// What the trainer takes for a number, too: a finite one within the range of 32-bit floating point,
+/// spaces around it not counting.
+fn number(cell: &[u8]) -> Option<f64> {
+    let text = std::str::from_utf8(cell).ok()?.trim();
+    let value: f64 = text.parse().ok()?;
+    // NaN and infinities are none.
+    (value.abs() <= LARGEST).then_some(value)
+}
+
+fn no_header(served: &Served, got: &str) -> FieldError {
+    let names = served.model.features().join(",");
+    let expected = format!("a header line that names the columns, such as {}", shown(&names));
+    FieldError { expected, got: got.to_owned(), ..FieldError::default() }
+}
+
+/// What the bytes so far amount to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Record {
+    Whole,
+    /// It has ended, but was too long to be kept.
+    TooLong,
+    Incomplete,
+    End,
+}
+
+/// The records of a CSV, one at a time.
+#[derive(Debug)]
+struct Records {
+    core: Reader,
+    begun: bool,
+    text: Vec<u8>,
+    /// How much of `text` is written.
+    written: usize,
+    ends: Vec<usize>,
+    /// How many of `ends` are.
+    ended: usize,
+    given_up: bool,
+    too_many_cells: bool,
+    /// The record has been handed out; the next call begins another.
+    done: bool,
+}
+
+impl Records {
+    fn new() -> Self {
+        Self {
+            core: Reader::new(),
+            begun: false,
+            text: vec![0; 1 << 10],
+            written: 0,
+            ends: vec![0; 16],
+            ended: 0,
+            given_up: false,
+            too_many_cells: false,
+            done: false,
+        }
+    }
+
+    /// The cells of the record that was read last.
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        let ends = &self.ends[..self.ended];
+        let starts = std::iter::once(&0).chain(ends);
+        starts.zip(ends).map(|(start, end)| &self.text[*start..*end])
+    }
+
+    fn next(&mut self, input: &[u8], last: bool, most_bytes: usize, most_cells: usize) -> (usize, Record) {
+        let Some(mut at) = after_mark(&mut self.begun, input, last) else { return (0, Record::Incomplete) };
+        if self.done {
+            (self.written, self.ended) = (0, 0);
+            (self.given_up, self.too_many_cells, self.done) = (false, false, false);
+        }
+        loop {
+            let rest = &input[at..];
+            if rest.is_empty() && !last {
+                return (at, Record::Incomplete);
+            }
+            let (result, read, written, ended) =
+                self.core.read_record(rest, &mut self.text[self.written..], &mut self.ends[self.ended..]);
+            at += read;
+            self.written += written;
+            self.ended += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.text.len() >= most_bytes => self.give_up(),
+                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
+                // One more than there may be, so that a row that is too wide is told from one that is not.
+                ReadRecordResult::OutputEndsFull if self.ends.len() > most_cells => {
+                    self.too_many_cells = true;
+                    self.give_up();
+                }
+                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
+                ReadRecordResult::Record => {
+                    self.done = true;
+                    return (at, if self.given_up { Record::TooLong } else { Record::Whole });
+                }
+                ReadRecordResult::End => return (at, Record::End),
+            }
+        }
+    }
+
+    /// Reads on to the record's end without keeping it.
+    fn give_up(&mut self) {
+        self.given_up = true;
+        (self.written, self.ended) = (0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cell_is_a_finite_number_in_any_usual_spelling() {
+        for (text, expected) in [
+            ("1", Some(1.0)),
+            (" -0.5 ", Some(-0.5)),
+            ("1e-3", Some(0.001)),
+            ("+2", Some(2.0)),
+            ("3.4028234e38", Some(3.4028234e38)),
+            ("1e39", None),
+            ("1e999", None),
+            ("nan", None),
+            ("-inf", None),
+            ("Infinity", None),
+            ("", None),
+            ("0x10", None),
+            ("1,5", None),
+        ] {
+            assert_eq!(number(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    /// All records of a text that comes in pieces of this size.
+    fn records(text: &[u8], piece: usize, most_bytes: usize) -> Vec<Vec<String>> {
+        let mut records = Records::new();
+        let (mut all, mut at, mut end) = (Vec::new(), 0, 0);
+        loop {
+            let (read, record) = records.next(&text[at..end], end == text.len(), most_bytes, 3);
+            at += read;
+            match record {
+                Record::Whole => {
+                    all.push(records.cells().map(|c| String::from_utf8_lossy(c).into_owned()).collect());
+                }
+                Record::TooLong => all.push(vec!["too long".to_owned()]),
+                Record::Incomplete => end = text.len().min(end + piece),
+                Record::End => return all,
+            }
+        }
+    }
+
+    #[test]
+    fn records_do_not_depend_on_the_pieces_in_which_they_come() {
+        let text = b"\xef\xbb\xbfa,\"b \"\"c\"\"\r\nd\",e\r\n\r\n1,,3\nlast,\"x\",";
+        let expected = [vec!["a", "b \"c\"\r\nd", "e"], vec!["1", "", "3"], vec!["last", "x", ""]];
+        for piece in 1..text.len() {
+            assert_eq!(records(text, piece, 1 << 10), expected, "{piece}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_too_long_is_skipped_and_the_next_is_read() {
+        let long = "x".repeat(5_000);
+        let many = ",".repeat(5_000);
+        let text = format!("{long},b,c\n1,2,3\n{many}\n4,5,6\n\"never closed\n{long}");
+        for piece in [1, 1_000, 100_000] {
+            let all = records(text.as_bytes(), piece, 2_048);
+            let expected = [
+                vec!["too long"],
+                vec!["1", "2", "3"],
+                vec!["too long"],
+                vec!["4", "5", "6"],
+                vec!["too long"],
+            ];
+            assert_eq!(all, expected, "{piece}");
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Batches beside each other and beside single rows: what is held, what waits, what is refused.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
+use tokio::sync::mpsc;
+use tower::ServiceExt as _;
+
+use super::fixture::{JSON, NDJSON, ORDINARY, batch, limited, loaded, post};
+use crate::app;
+use crate::config::Limits;
+use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
+
+type Piece = Result<Bytes, std::io::Error>;
+
+/// A body whose pieces the test sends.
+fn open_body() -> (mpsc::UnboundedSender<Piece>, Body) {
+    let (sender, mut pieces) = mpsc::unbounded_channel();
+    (sender, Body::from_stream(futures::stream::poll_fn(move |context| pieces.poll_recv(context))))
+}
+
+async fn stream(router: &Router, body: Body) -> axum::response::Response {
+    let request = Request::post("/predictions").header("content-type", NDJSON).body(body).unwrap();
+    router.clone().oneshot(request).await.unwrap()
+}
+
+fn rows(count: usize) -> String {
+    format!("[{}]", vec!["[0.5,0.5]"; count].join(","))
+}
+
+/// Whatever the client does not read stays unread here: memory is bounded although the body has no end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_stops_reading_stops_the_parser() {
+    const PIECE: usize = 32 << 10;
+    // Two chunks wait, one is offered, one was taken; a chunk is at most what 64 KiB and one more piece hold.
+    const MOST_PIECES: usize = 4 * 3 + 1;
+    let taken = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&taken);
+    let endless = futures::stream::repeat_with(move || {
+        count.fetch_add(1, Ordering::SeqCst);
+        Piece::Ok(Bytes::from("[0.5,0.5]\n".repeat(PIECE / 10)))
+    });
+    let router = app::http(&loaded(None));
+    let mut answer = stream(&router, Body::from_stream(endless)).await.into_body();
+    answer.frame().await.unwrap().unwrap();
+
+    // Until nothing moves any more.
+    let mut before = 0;
+    while before != taken.load(Ordering::SeqCst) {
+        before = taken.load(Ordering::SeqCst);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!((1..=MOST_PIECES).contains(&before), "{before} pieces were taken");
+    for _ in 0..20 {
+        answer.frame().await.unwrap().unwrap();
+    }
+    assert!(taken.load(Ordering::SeqCst) > before);
+    drop(answer);
+    until_dropped(&taken).await;
+}
+
+/// The body goes when the client has gone.
+async fn until_dropped(taken: &Arc<AtomicUsize>) {
+    while Arc::strong_count(taken) > 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows_are_not() {
+    let limits = Limits { max_batch_rows: 100, max_concurrent_rows: CHUNK_ROWS + 50, ..Limits::default() };
+    let router = app::http(&limited(limits));
+    let (held, body) = open_body();
+    held.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
+    let first = stream(&router, body).await;
+    assert_eq!(first.status(), StatusCode::OK);
+
+    let (sender, body) = open_body();
+    let refused = stream(&router, body).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(sender.is_closed(), "refused by its head alone, its body unread");
+    // Once by its length alone, once when its rows have been counted.
+    let dense = format!("[{}]", vec!["[1,2]"; 60].join(","));
+    for body in [rows(90) + &" ".repeat(2_000), dense] {
+        let answer = batch(&router, "", JSON, "", body).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(answer.is_problem());
+        assert_eq!(answer.header("retry-after"), "1");
+    }
+    assert_eq!(batch(&router, "", JSON, "", rows(10)).await.status, StatusCode::OK);
+    assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
+
+    drop(first);
+    assert_eq!(batch(&router, "", JSON, "", rows(100)).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_scored_where_they_were_parsed_wait_for_no_batch() {
+    let app = loaded(None);
+    let router = app::http(&app);
+    // Jobs that do not end hold every thread of the pool.
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let released = Arc::new(std::sync::Mutex::new(released));
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let (started, mut starts) = mpsc::unbounded_channel();
+    let holders: Vec<_> = (0..threads)
+        .map(|_| {
+            let (app, released, started) = (Arc::clone(&app), Arc::clone(&released), started.clone());
+            tokio::spawn(async move {
+                let hold = move || {
+                    started.send(()).unwrap();
+                    released.lock().unwrap().recv().is_err()
+                };
+                app.pool.run(hold).await
+            })
+        })
+        .collect();
+    for _ in 0..threads {
+        starts.recv().await.unwrap();
+    }
+    // In the queue behind them.
+    let mut large = Box::pin(batch(&router, "", JSON, "", rows(INLINE_ROWS + 1)));
+    let waited = tokio::time::timeout(Duration::from_millis(100), &mut large).await;
+
+    assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
+    assert_eq!(batch(&router, "", JSON, "", rows(INLINE_ROWS)).await.status, StatusCode::OK);
+    let lines = "[0.5,0.5]\n".repeat(INLINE_ROWS - 1);
+    assert_eq!(batch(&router, "", NDJSON, "", lines).await.lines().len(), INLINE_ROWS - 1);
+
+    drop(release);
+    for holder in holders {
+        assert!(holder.await.unwrap().unwrap());
+    }
+    assert!(waited.is_err(), "a batch of more rows goes to the pool");
+    assert_eq!(large.await.status, StatusCode::OK);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_in_which_nothing_comes_is_told_so_and_ends() {
+    let router = app::http(&loaded(None));
+    let (sender, body) = open_body();
+    sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
+    let answer = stream(&router, body).await;
+    for _ in 1..10 {
+        // Far longer than a request may take, but never too long without anything.
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
+    }
+    let collected = answer.into_body().collect().await.unwrap();
+    assert_eq!(collected.trailers().unwrap()["x-anomaly-errors"], "0");
+    let text = String::from_utf8(collected.to_bytes().to_vec()).unwrap();
+    assert_eq!(text.lines().count(), 11);
+    assert_eq!(text.lines().last(), Some(r#"{"row":10,"error":"nothing came for 30 s"}"#));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_header_that_does_not_come_is_told_that_it_took_too_long() {
+    let router = app::http(&loaded(None));
+    let (sender, body) = open_body();
+    sender.send(Ok(Bytes::from("mean,"))).unwrap();
+    let request = Request::post("/predictions").header("content-type", "text/csv").body(body).unwrap();
+    let answer = router.oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_told_so() {
+    let router = app::http(&loaded(None));
+    let (sender, body) = open_body();
+    sender.send(Ok(Bytes::from("[0.5,0.5]\n[0.5"))).unwrap();
+    sender.send(Err(std::io::ErrorKind::ConnectionReset.into())).unwrap();
+    let collected = stream(&router, body).await.into_body().collect().await.unwrap();
+    let text = String::from_utf8(collected.to_bytes().to_vec()).unwrap();
+    assert_eq!(text.lines().last(), Some(r#"{"row":1,"error":"the body broke off before its end"}"#));
+}
