@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 use crate::config::Parameters;
 use crate::description::Warning;
 use crate::forest::IsolationForest;
-use crate::matrix::CheckedMatrix;
+use crate::matrix::{CheckedMatrix, in_range};
 
 /// An algorithm that learns what is ordinary from rows and measures how ordinary other rows are.
 pub trait Detector: Sized {
@@ -29,7 +29,12 @@ pub trait Detector: Sized {
     /// d, the length of the rows that can be measured.
     fn columns(&self) -> usize;
 
-    /// The measure of one row of d values, each finite and within ±`f32::MAX`; higher is more ordinary.
+    /// Whether rows with this value can be measured: by default finite values within ±`f32::MAX`.
+    fn accepts(&self, value: f64) -> bool {
+        in_range(value)
+    }
+
+    /// The measure of one row of d values, all accepted; higher is more ordinary.
     fn measure_row(&self, row: &[f64]) -> f64;
 
     /// The measures of a matrix of shape (n, d), into a slice of length n: the same bits as row by row.
@@ -88,6 +93,12 @@ impl Fitted {
     pub(crate) fn columns(&self) -> usize {
         match self {
             Self::IsolationForest(forest) => forest.columns(),
+        }
+    }
+
+    pub(crate) fn accepts(&self, value: f64) -> bool {
+        match self {
+            Self::IsolationForest(forest) => forest.accepts(value),
         }
     }
 

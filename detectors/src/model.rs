@@ -9,7 +9,7 @@ use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
 use crate::detector::Fitted;
 use crate::golden::{self, GoldenError, GoldenRow, Outcome};
-use crate::matrix::{CheckedMatrix, in_range};
+use crate::matrix::CheckedMatrix;
 use crate::model_file::{self, ModelFileError};
 use crate::threshold::Line;
 
@@ -78,13 +78,13 @@ impl Model {
     /// Scores one row of d values.
     ///
     /// # Errors
-    /// The row's length is not d, or a value is not finite or beyond ±`f32::MAX`.
+    /// The row's length is not d, or a value is not finite or beyond ±`f32::MAX` and the detector does not route such.
     pub fn score_row(&self, row: &[f64]) -> Result<Scored, RowError> {
         let expected = self.fitted.columns();
         if row.len() != expected {
             return Err(RowError::WrongLength { expected, got: row.len() });
         }
-        if let Some(column) = row.iter().position(|&value| !in_range(value)) {
+        if let Some(column) = row.iter().position(|&value| !self.fitted.accepts(value)) {
             let feature = self.facts.features[column].clone();
             return Err(RowError::NotFinite { column, feature, value: row[column] });
         }
