@@ -40,6 +40,20 @@ pub trait Detector: Sized {
     /// The measures of a matrix of shape (n, d), into a slice of length n: the same bits as row by row.
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]);
 
+    /// The measures of a matrix by everything in this program that could compute them on this machine, each with its
+    /// name: all must be equal, to the bit.
+    fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        let mut measures = vec![0.0; rows.nrows()];
+        self.measure(rows, &mut measures);
+        let one_by_one = rows.rows().into_iter().map(|row| self.measure_row(&row.to_vec())).collect();
+        vec![(self.kernel(), measures), (self.kernel(), one_by_one)]
+    }
+
+    /// The name of what measures rows on this machine.
+    fn kernel(&self) -> &'static str {
+        "portable"
+    }
+
     /// The score of a measure: never decreasing.
     fn score(&self, measure: f64) -> f64;
 
@@ -111,6 +125,18 @@ impl Fitted {
     pub(crate) fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
         match self {
             Self::IsolationForest(forest) => forest.measure(rows, measures),
+        }
+    }
+
+    pub(crate) fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        match self {
+            Self::IsolationForest(forest) => forest.measure_every_way(rows),
+        }
+    }
+
+    pub(crate) fn kernel(&self) -> &'static str {
+        match self {
+            Self::IsolationForest(forest) => forest.kernel(),
         }
     }
 

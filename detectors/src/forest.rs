@@ -27,9 +27,11 @@ use crate::matrix::{CheckedMatrix, in_range};
 use crate::threshold::Line;
 
 pub use imported::{ImportedForest, ImportedTree, Unusual};
+pub use kernel::Kernel;
 pub use path_length::average_path_length;
 pub use tree::{ForestError, MAX_COLUMNS, MAX_DEPTH, TreeNode, round_down_to_f32};
 
+use kernel::Layout;
 use path_length::PathLengths;
 use tree::PackedTrees;
 
@@ -41,6 +43,7 @@ pub struct IsolationForest {
     /// The subsample's size, clipped to the rows there were.
     max_samples: u32,
     trees: PackedTrees,
+    layout: Layout,
     lengths: PathLengths,
     /// trees · c(max_samples).
     denominator: f64,
@@ -96,7 +99,17 @@ impl IsolationForest {
         let normal = lengths.of(max_samples).ok_or(ForestError::PathLength { samples: max_samples })?;
         let trees = PackedTrees::pack(&trees, &medians, max_samples, &lengths)?;
         let denominator = trees.len() as f64 * normal;
-        Ok(Self { medians, max_samples, trees, lengths, denominator, routes_missing, routes_infinite })
+        let layout = Layout::new(&trees);
+        Ok(Self {
+            medians,
+            max_samples,
+            trees,
+            layout,
+            lengths,
+            denominator,
+            routes_missing,
+            routes_infinite,
+        })
     }
 
     /// The trees as they could be given to [`IsolationForest::from_trees`]; nodes in preorder.
@@ -121,6 +134,18 @@ impl IsolationForest {
     /// Whether missing values and whether infinities are scored.
     pub(crate) fn routes(&self) -> (bool, bool) {
         (self.routes_missing, self.routes_infinite)
+    }
+
+    /// [`Detector::measure_row`] by a given kernel: the same bits by each.
+    pub fn measure_row_by(&self, kernel: Kernel, row: &[f64]) -> f64 {
+        assert_eq!(row.len(), self.columns(), "a row has all columns");
+        self.layout.sum(kernel, &self.trees, row)
+    }
+
+    /// [`Detector::measure`] by a given kernel: the same bits by each.
+    pub fn measure_by(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
+        assert_eq!(rows.dim(), (measures.len(), self.columns()), "one measure for each row, all columns");
+        self.layout.sums(kernel, &self.trees, rows, measures);
     }
 
     /// What is subtracted from each column before values become f32.
@@ -167,12 +192,26 @@ impl Detector for IsolationForest {
     }
 
     fn measure_row(&self, row: &[f64]) -> f64 {
-        kernel::path_length_sum(&self.trees, row)
+        self.measure_row_by(Kernel::chosen(), row)
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
-        assert_eq!(rows.dim(), (measures.len(), self.columns()), "one measure for each row, all columns");
-        kernel::path_length_sums(&self.trees, rows, measures);
+        self.measure_by(Kernel::chosen(), rows, measures);
+    }
+
+    fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        let by = |&kernel: &Kernel| {
+            let mut measures = vec![0.0; rows.nrows()];
+            self.measure_by(kernel, rows, &mut measures);
+            let rows = rows.rows().into_iter();
+            let one_by_one = rows.map(|row| self.measure_row_by(kernel, &row.to_vec())).collect();
+            [(kernel.name(), measures), (kernel.name(), one_by_one)]
+        };
+        Kernel::all().iter().flat_map(by).collect()
+    }
+
+    fn kernel(&self) -> &'static str {
+        self.layout.kernel()
     }
 
     fn score(&self, path_length_sum: f64) -> f64 {

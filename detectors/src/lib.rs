@@ -1,6 +1,7 @@
 //! Anomaly detectors: training, scoring, thresholds, severity and the model file.
 //!
-//! This crate knows nothing of Kubernetes, HTTP, files or clocks. Configuration ([`config`]) and the description
+//! This crate knows nothing of Kubernetes, HTTP or files, and of clocks only to choose the faster of equal kernels.
+//! Configuration ([`config`]) and the description
 //! of a trained model ([`description`]) are plain serde types and need only the feature `config`; everything that
 //! computes needs the feature `engine`.
 //!

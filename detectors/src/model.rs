@@ -4,6 +4,8 @@
 
 mod train;
 
+use ndarray::ArrayView2;
+
 use crate::calibration::{Calibration, severity};
 use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
@@ -159,18 +161,24 @@ impl Model {
         model_file::decode(bytes)
     }
 
-    /// Scores the golden rows and compares with what they came out as when the model was trained.
+    /// The name of the kernel that scores rows on this machine, for example `avx512`; results do not depend on it.
+    pub fn kernel(&self) -> &'static str {
+        self.fitted.kernel()
+    }
+
+    /// Scores the golden rows, by every kernel that this machine has, and compares with what they came out as when the
+    /// model was trained.
     ///
     /// # Errors
     /// The first row that differs: then this machine computes differently and must not serve the model.
     pub fn verify_golden_rows(&self) -> Result<(), GoldenError> {
-        for (index, GoldenRow { values, result }) in self.golden.iter().enumerate() {
-            golden::compare(index, *result, self.outcome(self.fitted.measure_row(values)))?;
-            // The kernel for many rows has to agree as well.
-            let mut measure = [0.0];
-            let row = ndarray::aview1(values).insert_axis(ndarray::Axis(0));
-            self.fitted.measure(row, &mut measure);
-            golden::compare(index, *result, self.outcome(measure[0]))?;
+        let values: Vec<f64> = self.golden.iter().flat_map(|row| &row.values).copied().collect();
+        let shape = (self.golden.len(), self.fitted.columns());
+        let rows = ArrayView2::from_shape(shape, &values).expect("golden rows have all columns");
+        for (kernel, measures) in self.fitted.measure_every_way(rows) {
+            for (row, (golden, measure)) in self.golden.iter().zip(measures).enumerate() {
+                golden::compare(row, kernel, golden.result, self.outcome(measure))?;
+            }
         }
         Ok(())
     }

@@ -75,6 +75,15 @@ fn many_rows_score_as_one_by_one_in_any_order() {
 }
 
 #[test]
+fn the_kernel_is_named() {
+    use detectors::forest::Kernel;
+    let model = train(&bells(300), Default::default(), Default::default());
+    assert!(Kernel::all().iter().any(|kernel| kernel.name() == model.kernel()), "{}", model.kernel());
+    let deep = IsolationForestConfig { trees: 2, sample_size: 2_048, ..Default::default() };
+    assert_eq!(train(&bells(3_000), deep, Default::default()).kernel(), "sparse");
+}
+
+#[test]
 fn wide_rows_score_as_one_by_one() {
     let rows = matrix(70, 3_000, |row, column| if column % 7 == 0 { 1.0 } else { noise(row, column) });
     let model = train(&rows, Default::default(), Default::default());

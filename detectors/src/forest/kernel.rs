@@ -1,90 +1,89 @@
 //! Walking rows down the trees. Every way of doing it gives the same bits: lanes and blocks split rows, never trees,
 //! and a row's leaf values are added in f64 in the order of the trees.
+//!
+//! The one module that may use `unsafe`, for the instructions of particular processors. It relies on nothing but the
+//! invariants of [`Padded`], whose constructor checks every index, and on the processor's features, which
+//! [`choice`] asks for.
+#![allow(unsafe_code, reason = "instructions of particular processors; see above for what it relies on")]
 
-use ndarray::ArrayView2;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_row;
+mod choice;
+mod padded;
+mod portable;
+mod sparse;
+#[cfg(test)]
+mod tests;
+mod tiles;
 
-use super::tree::{PackedTree, PackedTrees};
+use ndarray::{ArrayView2, Axis};
 
-/// Rows that are walked down a tree in step, so that their memory accesses overlap.
-const LANES: usize = 8;
-/// Rows that are cast together and meet each tree while it is in the cache.
-const BLOCK: usize = 64;
+use super::tree::PackedTrees;
+
+pub use choice::Kernel;
+pub(super) use padded::{LANES, Lanes, Padded};
+
 /// The most slots that are cast on the stack.
 const STACK_SLOTS: usize = 256;
 
-/// The sum of path lengths of one row.
-pub(super) fn path_length_sum(trees: &PackedTrees, row: &[f64]) -> f64 {
-    let slots = trees.slots().len();
-    if slots <= STACK_SLOTS {
-        let mut cast = [0.0; STACK_SLOTS];
-        sum_of_row(trees, row, &mut cast[..slots])
-    } else {
-        sum_of_row(trees, row, &mut vec![0.0; slots])
+/// The trees' second layout, for those that are not too deep.
+#[derive(Clone, Debug)]
+pub(super) struct Layout(Option<Padded>);
+
+impl Layout {
+    pub(super) fn new(trees: &PackedTrees) -> Self {
+        Self(Padded::new(trees))
     }
-}
 
-fn sum_of_row(trees: &PackedTrees, row: &[f64], cast: &mut [f32]) -> f64 {
-    trees.slots().read(row, cast);
-    trees.iter().fold(0.0, |sum, tree| sum + tree.values[leaf(tree, cast)])
-}
+    /// The kernel's name: what scores rows of this forest on this machine.
+    pub(super) fn kernel(&self) -> &'static str {
+        match self.0 {
+            Some(_) => Kernel::chosen().name(),
+            None => "sparse",
+        }
+    }
 
-/// The sums of path lengths of a matrix of shape (n, d) into a slice of length n.
-pub(super) fn path_length_sums(trees: &PackedTrees, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
-    let slots = trees.slots().len();
-    let mut cast = vec![0.0; BLOCK * slots];
-    let mut copy = Vec::new();
-    for (block, sums) in rows.axis_chunks_iter(ndarray::Axis(0), BLOCK).zip(sums.chunks_mut(BLOCK)) {
-        for (row, cast) in block.rows().into_iter().zip(cast.chunks_exact_mut(slots)) {
-            match row.as_slice() {
-                Some(row) => trees.slots().read(row, cast),
-                None => {
-                    copy.clear();
-                    copy.extend(row);
-                    trees.slots().read(&copy, cast);
-                }
+    /// The sum of path lengths of one row of all columns.
+    pub(super) fn sum(&self, kernel: Kernel, trees: &PackedTrees, row: &[f64]) -> f64 {
+        let slots = trees.slots().len();
+        let sum = |values: &mut [f32]| {
+            trees.slots().read(row, values);
+            match &self.0 {
+                Some(padded) => kernel.sum(padded, values),
+                None => sparse::sum(trees, values),
+            }
+        };
+        if slots <= STACK_SLOTS { sum(&mut [0.0; STACK_SLOTS][..slots]) } else { sum(&mut vec![0.0; slots]) }
+    }
+
+    /// The sums of path lengths of a matrix of shape (n, d) into a slice of length n.
+    pub(super) fn sums(
+        &self,
+        kernel: Kernel,
+        trees: &PackedTrees,
+        rows: ArrayView2<'_, f64>,
+        sums: &mut [f64],
+    ) {
+        let Some(padded) = &self.0 else { return sparse::sums(trees, rows, sums) };
+        let stride = padded.stride();
+        let block = tiles::tiles(stride).min(sums.len().div_ceil(LANES));
+        let mut values = vec![Lanes::default(); block * stride];
+        let mut copy = Vec::new();
+        let chunks = rows.axis_chunks_iter(Axis(0), block * LANES).zip(sums.chunks_mut(block * LANES));
+        for (rows, sums) in chunks {
+            let used = sums.len().div_ceil(LANES);
+            let values = &mut values[..used * stride];
+            tiles::fill(trees.slots(), rows, &mut copy, values.chunks_exact_mut(stride));
+            let mut tiles = [padded::Sums::default(); tiles::MAX_TILES];
+            kernel.sums(padded, values, &mut tiles[..used]);
+            for (sums, tile) in sums.chunks_mut(LANES).zip(&tiles) {
+                sums.copy_from_slice(&tile.0[..sums.len()]);
             }
         }
-        add_block(trees, &cast[..sums.len() * slots], slots, sums);
-    }
-}
-
-/// `rows` holds all slots' values for each sum.
-fn add_block(trees: &PackedTrees, rows: &[f32], slots: usize, sums: &mut [f64]) {
-    sums.fill(0.0);
-    for tree in trees.iter() {
-        for (rows, sums) in rows.chunks(LANES * slots).zip(sums.chunks_mut(LANES)) {
-            if let Ok(sums) = <&mut [f64; LANES]>::try_from(&mut *sums) {
-                let leaves = leaves_in_step(tree, rows, slots);
-                sums.iter_mut().zip(leaves).for_each(|(sum, leaf)| *sum += tree.values[leaf]);
-            } else {
-                let rows = rows.chunks_exact(slots);
-                sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += tree.values[leaf(tree, row)]);
-            }
-        }
-    }
-}
-
-/// A row that has reached its leaf stays there while the others walk on.
-fn leaves_in_step(tree: PackedTree<'_>, rows: &[f32], slots: usize) -> [usize; LANES] {
-    let mut at = [0; LANES];
-    for _ in 0..tree.depth {
-        for (lane, at) in at.iter_mut().enumerate() {
-            let node = tree.nodes[*at];
-            *at = node.left() + usize::from(rows[lane * slots + node.slot()] > node.threshold);
-        }
-    }
-    at
-}
-
-fn leaf(tree: PackedTree<'_>, row: &[f32]) -> usize {
-    let mut at = 0;
-    loop {
-        let node = tree.nodes[at];
-        let next = node.left() + usize::from(row[node.slot()] > node.threshold);
-        if next == at {
-            return at;
-        }
-        at = next;
     }
 }
 

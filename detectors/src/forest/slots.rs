@@ -4,6 +4,7 @@
 //! A missing value becomes −∞ in the slot that the former read and +∞ in that of the latter, which every comparison
 //! with a threshold below infinity then sends to its side: walking needs no test for missing values.
 
+use super::kernel::{LANES, Lanes};
 use super::tree::TreeNode;
 
 /// A column as some splits see it.
@@ -81,5 +82,14 @@ impl Slots {
     /// Fills `values`, one for each slot, from a row of all columns.
     pub(super) fn read(&self, row: &[f64], values: &mut [f32]) {
         values.iter_mut().zip(&self.slots).for_each(|(value, slot)| *value = slot.read(row));
+    }
+
+    /// As [`Slots::read`], for 16 rows side by side.
+    pub(super) fn read_tile(&self, rows: [&[f64]; LANES], values: &mut [Lanes]) {
+        for (values, slot) in values.iter_mut().zip(&self.slots) {
+            for (value, row) in values.0.iter_mut().zip(rows) {
+                *value = slot.read(row);
+            }
+        }
     }
 }

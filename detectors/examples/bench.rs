@@ -1,0 +1,71 @@
+//! Nanoseconds a row, by every kernel that this processor has: many rows in blocks, and one row after the other.
+//!
+//! `cargo run --release -p detectors --example bench`. The best of alternating runs and their median: other work on
+//! the machine only ever adds.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a program to run by hand")]
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use detectors::forest::Kernel;
+use detectors::{CheckedMatrix, Detector, IsolationForest, IsolationForestConfig};
+
+const ROWS: usize = 4_096;
+const RUNS: usize = 31;
+
+fn main() {
+    println!("the processor's choice: {}", Kernel::chosen().name());
+    println!("{:>8} {:>8} {:>10} {:>22} {:>22}", "sample", "columns", "kernel", "many rows", "one row, warm");
+    for (sample_size, columns) in [(256, 2), (256, 10), (256, 100), (4_096, 10)] {
+        let (forest, rows) = fitted(sample_size, columns);
+        let mut times = vec![[Vec::new(), Vec::new()]; Kernel::all().len()];
+        for _ in 0..RUNS {
+            for (kernel, [many, one]) in Kernel::all().iter().zip(&mut times) {
+                many.push(time(|| {
+                    let mut sums = vec![0.0; ROWS];
+                    forest.measure_by(*kernel, rows.view(), &mut sums);
+                    sums[0]
+                }));
+                one.push(time(|| (0..ROWS).map(|row| forest.measure_row_by(*kernel, rows.row(row))).sum()));
+            }
+        }
+        for (kernel, [many, one]) in Kernel::all().iter().zip(&mut times) {
+            let (many, one) = (best_and_median(many), best_and_median(one));
+            println!("{sample_size:>8} {columns:>8} {:>10} {many:>22} {one:>22}", kernel.name());
+        }
+    }
+}
+
+/// 100 trees, and rows that they have not seen.
+fn fitted(sample_size: u32, columns: usize) -> (IsolationForest, CheckedMatrix) {
+    let names: Vec<String> = (0..columns).map(|column| format!("c{column}")).collect();
+    let config = IsolationForestConfig { sample_size, ..Default::default() };
+    let (forest, _) =
+        IsolationForest::fit(&config.check().unwrap(), &names, &table(1, 20_000, columns)).unwrap();
+    (forest, table(2, ROWS, columns))
+}
+
+/// Roughly normal numbers.
+fn table(seed: u64, rows: usize, columns: usize) -> CheckedMatrix {
+    let mut state = seed;
+    let mut uniform = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut bits = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((bits ^ (bits >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    };
+    let values = (0..rows * columns).map(|_| (0..4).map(|_| uniform()).sum::<f64>() - 2.0).collect();
+    CheckedMatrix::from_vec(values, columns).unwrap()
+}
+
+/// Nanoseconds a row.
+fn time(run: impl Fn() -> f64) -> f64 {
+    let begin = Instant::now();
+    black_box(run());
+    begin.elapsed().as_nanos() as f64 / ROWS as f64
+}
+
+fn best_and_median(times: &mut [f64]) -> String {
+    times.sort_by(f64::total_cmp);
+    format!("{:.0} / {:.0}", times[0], times[times.len() / 2])
+}

@@ -1,0 +1,165 @@
+//! The layout for trees of moderate depth: every tree padded to a full binary tree of one depth, in heap order, so
+//! that a step needs no child's position and a walk no test for leaves.
+//!
+//! Whoever holds [`Padded`] may rely on its invariants, and the kernels do without checking again: each tree has 2^depth
+//! nodes and as many leaves, and every node's slot exists.
+
+use super::super::tree::{PackedTree, PackedTrees};
+
+/// Rows that are walked together: one f32 each in a 512-bit register.
+pub(crate) const LANES: usize = 16;
+/// The deepest trees that are padded: each level doubles the memory.
+pub(crate) const MAX_DEPTH: u32 = 10;
+/// Shallower trees are padded to this, so that the first levels of every tree fill two registers.
+const MIN_DEPTH: u32 = 4;
+/// Numbers of slots among which a value can be chosen without a gather.
+const STRIDES: [usize; 5] = [2, 4, 8, 12, 16];
+
+/// One value of each row of a tile.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Lanes(pub(crate) [f32; LANES]);
+
+/// One sum for each row of a tile.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C, align(64))]
+pub(crate) struct Sums(pub(crate) [f64; LANES]);
+
+/// A split, or what stands for one below a leaf.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(8))]
+pub(crate) struct HeapNode {
+    pub(crate) threshold: f32,
+    pub(crate) slot: u32,
+}
+
+/// Nodes by cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+struct Line([HeapNode; 8]);
+
+/// All trees of a forest, padded.
+#[derive(Clone, Debug)]
+pub(crate) struct Padded {
+    depth: u32,
+    slots: usize,
+    /// Values of a tile: the slots, filled up to a number that can be blended.
+    stride: usize,
+    trees: usize,
+    nodes: Vec<Line>,
+    /// The nodes' thresholds and slots once more, for kernels that keep many of a kind in a register.
+    thresholds: Vec<Lanes>,
+    short_slots: Vec<u16>,
+    leaves: Vec<f64>,
+}
+
+/// One tree: the root is node 1, the children of i are 2 i and 2 i + 1, and leaf l stands where node 2^depth + l would.
+#[derive(Clone, Copy)]
+pub(crate) struct PaddedTree<'a> {
+    /// 2^depth, the first unused; at least 16.
+    pub(crate) nodes: &'a [HeapNode],
+    /// The nodes' thresholds.
+    pub(crate) thresholds: &'a [f32],
+    /// The nodes' slots; at least 32 may be read.
+    pub(crate) slots: &'a [u16],
+    /// 2^depth.
+    pub(crate) leaves: &'a [f64],
+}
+
+impl Padded {
+    /// `None` if a tree is too deep.
+    pub(crate) fn new(trees: &PackedTrees) -> Option<Self> {
+        let depth = (0..trees.len()).map(|tree| trees.depth(tree)).max()?.max(MIN_DEPTH);
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let filler = HeapNode { threshold: f32::INFINITY, slot: 0 };
+        let (slots, nodes) = (trees.slots().len(), trees.len() << depth);
+        let mut padded = Self {
+            depth,
+            slots,
+            stride: STRIDES.into_iter().find(|&stride| stride >= slots).unwrap_or(slots),
+            trees: trees.len(),
+            nodes: vec![Line([filler; 8]); nodes / 8],
+            thresholds: vec![Lanes([f32::INFINITY; LANES]); nodes / LANES],
+            short_slots: vec![0; nodes + 2 * LANES],
+            leaves: vec![0.0; nodes],
+        };
+        for (index, tree) in trees.iter().enumerate() {
+            padded.fill(index, tree);
+        }
+        Some(padded)
+    }
+
+    fn fill(&mut self, index: usize, tree: PackedTree<'_>) {
+        let (slots, begin) = (self.slots, index << self.depth);
+        // Heap positions, with the packed node that is there and its level.
+        let mut stack = vec![(1, 0, 0)];
+        while let Some((heap, at, level)) = stack.pop() {
+            let node = tree.nodes[at];
+            if level == self.depth {
+                assert_eq!(node.left(), at, "a tree is no deeper than it says");
+                self.leaves[begin + heap - (1 << self.depth)] = tree.values[at];
+                continue;
+            }
+            assert!(node.slot() < slots, "every split reads a slot");
+            let place = begin + heap;
+            self.nodes[place / 8].0[place % 8] =
+                HeapNode { threshold: node.threshold, slot: node.slot() as u32 };
+            self.thresholds[place / LANES].0[place % LANES] = node.threshold;
+            self.short_slots[place] = node.slot() as u16;
+            // Below a leaf everything is that leaf.
+            let right = if node.left() == at { at } else { node.left() + 1 };
+            stack.push((2 * heap, node.left(), level + 1));
+            stack.push((2 * heap + 1, right, level + 1));
+        }
+    }
+
+    /// 4 to 10.
+    pub(crate) fn depth(&self) -> u32 {
+        self.depth
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
+
+    /// Values of a tile, at least the slots; where it is 2, 4, 8, 12 or 16, slots are below that.
+    pub(crate) fn stride(&self) -> usize {
+        self.stride
+    }
+
+    pub(crate) fn trees(&self) -> usize {
+        self.trees
+    }
+
+    pub(crate) fn tree(&self, tree: usize) -> PaddedTree<'_> {
+        let (begin, size) = (tree << self.depth, 1 << self.depth);
+        PaddedTree {
+            nodes: &self.nodes()[begin..][..size],
+            thresholds: flatten(&self.thresholds[begin / LANES..][..size / LANES]),
+            slots: &self.short_slots[begin..][..size.max(2 * LANES)],
+            leaves: &self.leaves[begin..][..size],
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = PaddedTree<'_>> {
+        (0..self.trees).map(|tree| self.tree(tree))
+    }
+
+    /// Tree after tree.
+    pub(crate) fn nodes(&self) -> &[HeapNode] {
+        // SAFETY: a line is eight nodes and nothing else: 8 · 8 bytes fill its 64, and its alignment is larger.
+        unsafe { std::slice::from_raw_parts(self.nodes.as_ptr().cast(), self.nodes.len() * 8) }
+    }
+
+    /// Tree after tree.
+    pub(crate) fn leaves(&self) -> &[f64] {
+        &self.leaves
+    }
+}
+
+fn flatten(lanes: &[Lanes]) -> &[f32] {
+    // SAFETY: 16 f32 fill the 64 bytes of `Lanes`, whose alignment is larger.
+    unsafe { std::slice::from_raw_parts(lanes.as_ptr().cast(), lanes.len() * LANES) }
+}
