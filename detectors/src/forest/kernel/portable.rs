@@ -2,58 +2,86 @@
 
 use super::padded::{HeapNode, LANES, Lanes, Padded, Sums};
 
-/// Trees that one row is walked down in step.
+/// Trees that one row is walked down in step, so that their latencies overlap.
 const TREES: usize = 10;
 
 /// Adds the leaf values of all trees for the rows of all tiles; `values` has `padded.stride()` entries for each tile.
 pub(super) fn sums(padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
+    assert_eq!(values.len(), padded.stride() * sums.len(), "every tile has its values");
     for tree in padded.iter() {
         for (values, sums) in values.chunks_exact(padded.stride()).zip(sums.iter_mut()) {
-            let leaves = walk(tree.nodes, values, padded.depth());
-            sums.0.iter_mut().zip(leaves).for_each(|(sum, leaf)| *sum += tree.leaves[leaf]);
+            let mut at = [1; LANES];
+            for _ in 0..padded.depth() {
+                for (lane, at) in at.iter_mut().enumerate() {
+                    // SAFETY: fewer than `depth` steps were taken; the tile has all slots.
+                    *at = unsafe { step(tree.nodes, 0, |slot| values.get_unchecked(slot).0[lane], *at) };
+                }
+            }
+            for (sum, at) in sums.0.iter_mut().zip(at) {
+                *sum += tree.leaves[at - tree.leaves.len()];
+            }
         }
     }
-}
-
-#[inline(always)]
-fn walk(nodes: &[HeapNode], values: &[Lanes], depth: u32) -> [usize; LANES] {
-    let mut at = [1; LANES];
-    for _ in 0..depth {
-        for (lane, at) in at.iter_mut().enumerate() {
-            let node = nodes[*at];
-            *at = 2 * *at + usize::from(values[node.slot as usize].0[lane] > node.threshold);
-        }
-    }
-    at.map(|at| at - nodes.len())
 }
 
 /// The sum of leaf values of one row; `values` has one for each slot.
 pub(super) fn sum(padded: &Padded, values: &[f32]) -> f64 {
-    let (depth, size) = (padded.depth(), 1 << padded.depth());
+    assert_eq!(values.len(), padded.slots(), "a row has all slots");
+    // A constant depth makes the places of trees constant.
+    match padded.depth() {
+        4 => all_trees::<4>(padded, values),
+        5 => all_trees::<5>(padded, values),
+        6 => all_trees::<6>(padded, values),
+        7 => all_trees::<7>(padded, values),
+        8 => all_trees::<8>(padded, values),
+        9 => all_trees::<9>(padded, values),
+        _ => all_trees::<10>(padded, values),
+    }
+}
+
+fn all_trees<const DEPTH: usize>(padded: &Padded, values: &[f32]) -> f64 {
+    let (nodes, leaves) = (padded.nodes(), padded.leaves());
+    let several = TREES << DEPTH;
     let mut sum = 0.0;
-    let trees = padded.nodes().chunks(TREES * size).zip(padded.leaves().chunks(TREES * size));
-    for (nodes, leaves) in trees {
-        if nodes.len() == TREES * size {
-            let mut at = [1; TREES];
-            for _ in 0..depth {
-                for (tree, at) in at.iter_mut().enumerate() {
-                    *at = step(nodes[tree * size + *at], values, *at);
-                }
-            }
-            for (tree, at) in at.into_iter().enumerate() {
-                sum += leaves[tree * size + at - size];
-            }
-            continue;
-        }
-        for (nodes, leaves) in nodes.chunks_exact(size).zip(leaves.chunks_exact(size)) {
-            let at = (0..depth).fold(1, |at, _| step(nodes[at], values, at));
-            sum += leaves[at - size];
-        }
+    let (nodes, leaves) = (nodes.chunks_exact(several), leaves.chunks_exact(several));
+    let (last_nodes, last_leaves) = (nodes.remainder(), leaves.remainder());
+    for (nodes, leaves) in nodes.zip(leaves) {
+        sum = some_trees::<DEPTH, TREES>(nodes, leaves, values, sum);
+    }
+    for (nodes, leaves) in last_nodes.chunks_exact(1 << DEPTH).zip(last_leaves.chunks_exact(1 << DEPTH)) {
+        sum = some_trees::<DEPTH, 1>(nodes, leaves, values, sum);
     }
     sum
 }
 
+/// Adds the leaf values of `N` trees, the nodes and leaves of which are given.
 #[inline(always)]
-fn step(node: HeapNode, values: &[f32], at: usize) -> usize {
-    2 * at + usize::from(values[node.slot as usize] > node.threshold)
+fn some_trees<const DEPTH: usize, const N: usize>(
+    nodes: &[HeapNode],
+    leaves: &[f64],
+    values: &[f32],
+    sum: f64,
+) -> f64 {
+    assert!(nodes.len() == N << DEPTH && leaves.len() == N << DEPTH, "all nodes of these trees");
+    let mut at = [1; N];
+    for _ in 0..DEPTH {
+        for (tree, at) in at.iter_mut().enumerate() {
+            // SAFETY: fewer than `DEPTH` steps were taken; there are values for all slots, see `sum`.
+            *at = unsafe { step(nodes, tree << DEPTH, |slot| *values.get_unchecked(slot), *at) };
+        }
+    }
+    // SAFETY: after `DEPTH` steps, positions are from 2^DEPTH up to twice that.
+    let leaf =
+        |(tree, at): (usize, usize)| unsafe { leaves.get_unchecked((tree << DEPTH) + at - (1 << DEPTH)) };
+    at.into_iter().enumerate().map(leaf).fold(sum, |sum, leaf| sum + leaf)
+}
+
+/// The child that a row goes to from position `at`.
+///
+/// # Safety
+/// Fewer than `depth` steps from the root led to `at`: then it is among the nodes. `value` may rely on slots of the forest.
+#[inline(always)]
+unsafe fn step(nodes: &[HeapNode], begin: usize, value: impl Fn(usize) -> f32, at: usize) -> usize {
+    let node = unsafe { *nodes.get_unchecked(begin + at) };
+    2 * at + usize::from(value(node.slot as usize) > node.threshold)
 }

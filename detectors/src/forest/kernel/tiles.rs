@@ -6,7 +6,7 @@ use super::super::slots::Slots;
 use super::padded::{LANES, Lanes};
 
 /// The most values of a block: with a tree they fit the first-level cache.
-const MAX_VALUES: usize = 8_192;
+const MAX_VALUES: usize = 6_500;
 /// The most tiles of a block: more would not help.
 pub(super) const MAX_TILES: usize = 8;
 
