@@ -1,6 +1,6 @@
 //! The kernels that every processor has.
 
-use super::padded::{HeapNode, LANES, Lanes, Padded, Sums};
+use super::padded::{HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
 
 /// Trees that one row is walked down in step, so that their latencies overlap.
 const TREES: usize = 10;
@@ -10,17 +10,30 @@ pub(super) fn sums(padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
     assert_eq!(values.len(), padded.stride() * sums.len(), "every tile has its values");
     for tree in padded.iter() {
         for (values, sums) in values.chunks_exact(padded.stride()).zip(sums.iter_mut()) {
-            let mut at = [1; LANES];
-            for _ in 0..padded.depth() {
-                for (lane, at) in at.iter_mut().enumerate() {
-                    // SAFETY: fewer than `depth` steps were taken; the tile has all slots.
-                    *at = unsafe { step(tree.nodes, 0, |slot| values.get_unchecked(slot).0[lane], *at) };
-                }
-            }
-            for (sum, at) in sums.0.iter_mut().zip(at) {
-                *sum += tree.leaves[at - tree.leaves.len()];
-            }
+            finish(tree, values, padded.depth(), [1; LANES], sums);
         }
+    }
+}
+
+/// Walks the rows of a tile from their positions down the last levels and adds the leaf values.
+#[inline(always)]
+pub(super) fn finish(
+    tree: PaddedTree<'_>,
+    values: &[Lanes],
+    levels: u32,
+    mut at: [u32; LANES],
+    sums: &mut Sums,
+) {
+    for _ in 0..levels {
+        for (lane, at) in at.iter_mut().enumerate() {
+            // SAFETY: fewer than `depth` steps were taken; the tile has all slots.
+            let next =
+                unsafe { step(tree.nodes, 0, |slot| values.get_unchecked(slot).0[lane], *at as usize) };
+            *at = next as u32;
+        }
+    }
+    for (sum, at) in sums.0.iter_mut().zip(at) {
+        *sum += tree.leaves[at as usize - tree.leaves.len()];
     }
 }
 
