@@ -63,13 +63,15 @@ impl Case {
     /// What an export would hold; unusual values are routed if there are any among these.
     fn forest(&self, values: &[f64]) -> ImportedForest {
         let route = |is: bool| if is { Unusual::Route } else { Unusual::Refuse };
-        let Model { offset: _, n_features_in, max_samples, trees } = &self.model;
+        let Model { offset, n_features_in, max_samples, trees } = &self.model;
         let leaves = trees.iter().flat_map(|tree| &tree.n_node_samples);
         ImportedForest {
             n_features_in: *n_features_in,
             max_samples: *max_samples,
             trees: trees.clone(),
             c: leaves.chain([max_samples]).map(|&n| (n, c(n))).collect(),
+            offset: *offset,
+            depth_cut: None,
             missing: route(values.iter().any(|value| value.is_nan())),
             non_finite: route(values.iter().any(|value| value.abs() > f64::from(f32::MAX))),
         }
@@ -85,15 +87,22 @@ impl Case {
         }
     }
 
-    fn compare(&self, forest: &IsolationForest) {
+    fn compare(&self, mut given: ImportedForest) {
+        let forest = IsolationForest::import(&given).unwrap();
         let (values, columns) = (self.values(), forest.columns());
         let rows = ArrayView2::from_shape((self.queries.len(), columns), &values).unwrap();
+        assert!(values.iter().all(|&value| forest.accepts(value)));
         let mut sums = vec![0.0; self.queries.len()];
         forest.measure(rows, &mut sums);
-        let cut = self.cut(forest, &sums);
+        let every_way = forest.measure_every_way(rows);
+        given.depth_cut = Some(self.cut(&forest, &sums));
+        let cut = given.cut(&forest).unwrap();
         for (row, &sum) in sums.iter().enumerate() {
             let alone = forest.measure_row(&values[row * columns..][..columns]);
             assert_eq!(alone.to_bits(), sum.to_bits(), "row {row}: one and many");
+            for (kernel, measures) in &every_way {
+                assert_eq!(measures[row].to_bits(), sum.to_bits(), "row {row}, kernel {kernel}");
+            }
             if let Some(expected) = &self.depth_sums {
                 assert_eq!(sum.to_bits(), expected[row].to_bits(), "row {row}: {sum} and {}", expected[row]);
             }
@@ -124,9 +133,7 @@ fn c(n: u32) -> f64 {
 fn check(compressed: &[u8]) {
     let case = Case::read(compressed);
     let values = case.values();
-    let forest = IsolationForest::import(&case.forest(&values)).unwrap();
-    assert!(values.iter().all(|&value| forest.accepts(value)));
-    case.compare(&forest);
+    case.compare(case.forest(&values));
 }
 
 macro_rules! cases {

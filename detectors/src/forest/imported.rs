@@ -7,6 +7,10 @@ use serde::Deserialize;
 
 use super::tree::{ForestError, TreeNode, round_down_to_f32};
 use super::{IsolationForest, Parts};
+use crate::detector::Detector;
+
+/// Scores here and there may differ by this much: their last digits are rounded.
+const SCORE_TOLERANCE: f64 = 1e-12;
 
 /// What a forest does with values that are no ordinary numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -31,6 +35,10 @@ pub struct ImportedForest {
     /// (n, c(n)) for the rows n of every leaf and for `max_samples`: two logarithms may differ in the last bit, so none
     /// computed here enters a sum.
     pub c: Vec<(u32, f64)>,
+    /// The threshold on the score, scikit-learn's `offset_`.
+    pub offset: f64,
+    /// The smallest sum of path lengths that scikit-learn calls ordinary; none if it calls no row so.
+    pub depth_cut: Option<f64>,
     /// Missing values, NaN.
     #[serde(default)]
     pub missing: Unusual,
@@ -80,6 +88,25 @@ impl IsolationForest {
             routes_missing,
             routes_infinite: given.non_finite == Unusual::Route,
         })
+    }
+}
+
+impl ImportedForest {
+    /// The cut on the sum of path lengths, below which this forest calls a row anomalous. As it is given and not
+    /// computed, since scikit-learn's power function may differ in the last bit; but it must belong to the offset.
+    ///
+    /// # Errors
+    /// A cut whose score is not the offset.
+    pub fn cut(&self, forest: &IsolationForest) -> Result<f64, ForestError> {
+        let given = self.depth_cut.unwrap_or(f64::INFINITY);
+        let computed = forest.cut(self.offset);
+        let belongs = if forest.denominator > 0.0 {
+            given == computed || (forest.score(given) - self.offset).abs() <= SCORE_TOLERANCE
+        } else {
+            // Forests of one row: every sum is 0.
+            (0.0 >= given) == (0.0 >= computed)
+        };
+        if belongs { Ok(given) } else { Err(ForestError::Cut { given, computed }) }
     }
 }
 

@@ -71,6 +71,14 @@ pub enum ForestError {
         /// The number of rows, n of c(n).
         samples: u32,
     },
+    /// A cut on the sum of path lengths that is not the threshold on the score.
+    #[error("the cut on the sum of path lengths is {given}, but the offset asks for {computed}")]
+    Cut {
+        /// As it was given.
+        given: f64,
+        /// As it follows from the offset.
+        computed: f64,
+    },
     /// A tree with no nodes or too many.
     #[error("tree {tree} has {nodes} nodes: 1 to {MAX_TREE_NODES} are supported")]
     Nodes {

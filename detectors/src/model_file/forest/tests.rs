@@ -17,6 +17,8 @@ fn imported() -> ImportedForest {
         max_samples: 9,
         trees: vec![tree.clone(), tree],
         c: [2, 3, 4, 9].map(|n| (n, average_path_length(n))).to_vec(),
+        offset: -0.5,
+        depth_cut: Some(2.0 * average_path_length(9)),
         missing: Unusual::Route,
         non_finite: Unusual::Route,
     }
@@ -93,4 +95,18 @@ fn a_table_that_lacks_a_leaf_or_is_wrong_is_refused() {
         let error = IsolationForest::import(&ImportedForest { c, ..imported() }).unwrap_err();
         assert_eq!(error.to_string(), message);
     }
+}
+
+#[test]
+fn a_cut_is_taken_as_it_is_given_and_refused_if_it_belongs_to_another_offset() {
+    let given = imported();
+    let forest = IsolationForest::import(&given).unwrap();
+    let bit_above = given.depth_cut.map(f64::next_up);
+    let near = ImportedForest { depth_cut: bit_above, ..imported() };
+    assert_eq!(near.cut(&forest).ok(), bit_above);
+    for depth_cut in [Some(6.0), Some(f64::NAN), None] {
+        let error = ImportedForest { depth_cut, ..imported() }.cut(&forest).unwrap_err();
+        assert!(error.to_string().starts_with("the cut on the sum of path lengths is "), "{error}");
+    }
+    assert_eq!(ImportedForest { depth_cut: None, offset: 0.5, ..imported() }.cut(&forest), Ok(f64::INFINITY));
 }
