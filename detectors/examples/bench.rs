@@ -1,4 +1,5 @@
-//! Nanoseconds a row, by every kernel that this processor has: many rows in blocks, and one row after the other.
+//! Nanoseconds a row, by every kernel that this processor has: many rows in blocks, one row after the other, and one
+//! row after other work has emptied the caches next to the processor.
 //!
 //! `cargo run --release -p detectors --example bench`. The best of alternating runs and their median: other work on
 //! the machine only ever adds.
@@ -12,26 +13,36 @@ use detectors::{CheckedMatrix, Detector, IsolationForest, IsolationForestConfig}
 
 const ROWS: usize = 4_096;
 const RUNS: usize = 31;
+const COLD_ROWS: usize = 20;
 
 fn main() {
+    // 4 MiB.
+    let mut other_work = vec![0_u64; 1 << 19];
     println!("the processor's choice: {}", Kernel::chosen().name());
-    println!("{:>8} {:>8} {:>10} {:>22} {:>22}", "sample", "columns", "kernel", "many rows", "one row, warm");
+    println!(
+        "{:>8} {:>8} {:>10} {:>18} {:>18} {:>18}",
+        "sample", "columns", "kernel", "many rows", "one row", "one row, cold"
+    );
     for (sample_size, columns) in [(256, 2), (256, 10), (256, 100), (4_096, 10)] {
         let (forest, rows) = fitted(sample_size, columns);
-        let mut times = vec![[Vec::new(), Vec::new()]; Kernel::all().len()];
+        let mut times = vec![[const { Vec::new() }; 3]; Kernel::all().len()];
         for _ in 0..RUNS {
-            for (kernel, [many, one]) in Kernel::all().iter().zip(&mut times) {
+            for (kernel, [many, one, cold]) in Kernel::all().iter().zip(&mut times) {
                 many.push(time(|| {
                     let mut sums = vec![0.0; ROWS];
                     forest.measure_by(*kernel, rows.view(), &mut sums);
                     sums[0]
                 }));
                 one.push(time(|| (0..ROWS).map(|row| forest.measure_row_by(*kernel, rows.row(row))).sum()));
+                cold.extend((0..COLD_ROWS).map(|row| {
+                    black_box(other_work.iter_mut().step_by(8).for_each(|word| *word += 1));
+                    ROWS as f64 * time(|| forest.measure_row_by(*kernel, rows.row(row)))
+                }));
             }
         }
-        for (kernel, [many, one]) in Kernel::all().iter().zip(&mut times) {
-            let (many, one) = (best_and_median(many), best_and_median(one));
-            println!("{sample_size:>8} {columns:>8} {:>10} {many:>22} {one:>22}", kernel.name());
+        for (kernel, times) in Kernel::all().iter().zip(&mut times) {
+            let [many, one, cold] = times.each_mut().map(|times| best_and_median(times));
+            println!("{sample_size:>8} {columns:>8} {:>10} {many:>18} {one:>18} {cold:>18}", kernel.name());
         }
     }
 }
