@@ -41,7 +41,8 @@ pub trait Detector: Sized {
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]);
 
     /// The measures of a matrix by everything in this program that could compute them on this machine, each with its
-    /// name: all must be equal, to the bit.
+    /// name: all must be equal, to the bit. Rows may be repeated in their order, to fill what takes several at once:
+    /// measure i is that of row i mod n.
     fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
         let mut measures = vec![0.0; rows.nrows()];
         self.measure(rows, &mut measures);

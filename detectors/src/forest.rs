@@ -200,11 +200,16 @@ impl Detector for IsolationForest {
     }
 
     fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        // Even a single row fills all lanes and tiles.
+        let count = rows.nrows().max(self.layout.rows_in_step());
+        let repeated = |row| rows.row(row % rows.nrows()).to_vec();
+        let repeated: Vec<f64> = (0..count).flat_map(repeated).collect();
+        let many = ArrayView2::from_shape((count, self.columns()), &repeated).expect("whole rows");
         let by = |&kernel: &Kernel| {
-            let mut measures = vec![0.0; rows.nrows()];
-            self.measure_by(kernel, rows, &mut measures);
-            let rows = rows.rows().into_iter();
-            let one_by_one = rows.map(|row| self.measure_row_by(kernel, &row.to_vec())).collect();
+            let mut measures = vec![0.0; count];
+            self.measure_by(kernel, many, &mut measures);
+            let rows = repeated.chunks_exact(self.columns()).take(rows.nrows());
+            let one_by_one = rows.map(|row| self.measure_row_by(kernel, row)).collect();
             [(kernel.name(), measures), (kernel.name(), one_by_one)]
         };
         Kernel::all().iter().flat_map(by).collect()

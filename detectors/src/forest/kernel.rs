@@ -47,6 +47,11 @@ impl Layout {
         }
     }
 
+    /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.
+    pub(super) fn rows_in_step(&self) -> usize {
+        self.0.as_ref().map_or(sparse::LANES, |padded| (2 * tiles::tiles(padded.stride()) - 1) * LANES)
+    }
+
     /// The sum of path lengths of one row of all columns.
     pub(super) fn sum(&self, kernel: Kernel, trees: &PackedTrees, row: &[f64]) -> f64 {
         let slots = trees.slots().len();

@@ -211,6 +211,21 @@ mod tests {
     }
 
     #[test]
+    fn a_golden_row_that_comes_out_otherwise_is_found_wherever_it_is() {
+        let model =
+            Model::train(&names(&["a", "b"]), &forest(), &ThresholdConfig::default(), &ramp(50)).unwrap();
+        for row in 0..model.golden.len() {
+            let mut other = model.clone();
+            other.golden[row].result.measure = other.golden[row].result.measure.next_up();
+            assert_eq!(other.verify_golden_rows().unwrap_err().row, row);
+            // A single row fills the lanes, too.
+            let mut single = model.clone();
+            single.golden = vec![single.golden.swap_remove(row)];
+            assert_eq!(single.verify_golden_rows(), Ok(()));
+        }
+    }
+
+    #[test]
     fn a_sample_for_the_threshold_is_drawn_by_the_seed_and_announced() {
         let rows = ramp(5_000);
         let parameters = forest().check().unwrap();

@@ -6,7 +6,7 @@ use ndarray::ArrayView2;
 use super::super::tree::{PackedTree, PackedTrees};
 
 /// Rows that are walked down a tree in step.
-const LANES: usize = 8;
+pub(super) const LANES: usize = 8;
 /// Trees that one row is walked down in step.
 const TREES: usize = 8;
 /// The most rows that are cast together and meet each tree while it is in the cache.
