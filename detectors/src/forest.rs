@@ -26,6 +26,8 @@ use crate::detector::{Detector, FitError};
 use crate::matrix::{CheckedMatrix, in_range};
 use crate::threshold::Line;
 
+pub(crate) use tree::MAX_NODES;
+
 pub use imported::{ImportedForest, ImportedTree, Unusual};
 pub use kernel::Kernel;
 pub use path_length::average_path_length;

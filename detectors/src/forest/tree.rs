@@ -10,6 +10,8 @@ use super::slots::Slots;
 pub const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 /// The deepest leaf a tree can have (root: 0).
 pub const MAX_DEPTH: u32 = 32;
+/// The most nodes a forest can have: twice the leaves that the largest configuration may have.
+pub(crate) const MAX_NODES: usize = 4_000_000;
 /// The most nodes a tree can have.
 pub(crate) const MAX_TREE_NODES: usize = 1 << CHILD_BITS;
 
@@ -85,6 +87,12 @@ pub enum ForestError {
         /// The tree, from 0.
         tree: usize,
         /// Its number of nodes.
+        nodes: usize,
+    },
+    /// All trees together have too many nodes.
+    #[error("the forest has {nodes} nodes: at most {MAX_NODES} are supported")]
+    TooManyNodes {
+        /// Their number.
         nodes: usize,
     },
     /// A node that cannot be right.
@@ -177,11 +185,14 @@ impl PackedTrees {
         if trees.is_empty() {
             return Err(ForestError::NoTrees);
         }
+        let count = trees.iter().map(Vec::len).sum();
+        if count > MAX_NODES {
+            return Err(ForestError::TooManyNodes { nodes: count });
+        }
         let slots = Slots::of(trees, medians);
         if slots.len() > MAX_SLOTS {
             return Err(ForestError::Slots { slots: slots.len() });
         }
-        let count = trees.iter().map(Vec::len).sum();
         let mut packed = Self {
             slots,
             nodes: Vec::with_capacity(count),

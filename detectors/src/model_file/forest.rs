@@ -3,15 +3,12 @@
 
 use super::bytes::{Problem, Reader, Writer};
 use crate::detector::Detector;
-use crate::forest::{IsolationForest, MAX_COLUMNS, Parts, TreeNode};
+use crate::forest::{IsolationForest, MAX_COLUMNS, MAX_NODES, Parts, TreeNode};
 
 /// Flags of what is there beyond a forest trained here.
 const ROUTES_MISSING: u8 = 1;
 const ROUTES_INFINITE: u8 = 2;
 const GIVEN_PATH_LENGTHS: u8 = 4;
-
-/// Twice the leaves that the largest forest that can be configured may have.
-const MAX_NODES: usize = 4_000_000;
 
 pub(super) fn encode(forest: &IsolationForest, writer: &mut Writer) {
     let trees = forest.to_trees();

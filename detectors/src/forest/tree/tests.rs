@@ -49,6 +49,13 @@ fn forests_without_trees_or_columns_are_refused() {
 }
 
 #[test]
+fn forests_of_too_many_nodes_are_refused() {
+    let trees = vec![vec![LEAF; 200_000]; 21];
+    let error = IsolationForest::from_trees(vec![0.0], 4, trees).unwrap_err();
+    assert_eq!(error.to_string(), "the forest has 4200000 nodes: at most 4000000 are supported");
+}
+
+#[test]
 fn unpacking_gives_back_a_preorder_tree() {
     let tree = vec![split(0, 1.5, 1, 4), split(1, -0.5, 2, 3), LEAF, LEAF, TreeNode::Leaf { samples: 2 }];
     let forest = IsolationForest::from_trees(vec![0.0; 2], 4, vec![tree.clone(), vec![LEAF]]).unwrap();
