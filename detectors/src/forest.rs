@@ -44,7 +44,6 @@ pub struct IsolationForest {
     medians: Vec<f64>,
     /// The subsample's size, clipped to the rows there were.
     max_samples: u32,
-    trees: PackedTrees,
     layout: Layout,
     lengths: PathLengths,
     /// trees · c(max_samples).
@@ -101,22 +100,14 @@ impl IsolationForest {
         let normal = lengths.of(max_samples).ok_or(ForestError::PathLength { samples: max_samples })?;
         let trees = PackedTrees::pack(&trees, &medians, max_samples, &lengths)?;
         let denominator = trees.len() as f64 * normal;
-        let layout = Layout::new(&trees);
-        Ok(Self {
-            medians,
-            max_samples,
-            trees,
-            layout,
-            lengths,
-            denominator,
-            routes_missing,
-            routes_infinite,
-        })
+        let layout = Layout::new(trees);
+        Ok(Self { medians, max_samples, layout, lengths, denominator, routes_missing, routes_infinite })
     }
 
     /// The trees as they could be given to [`IsolationForest::from_trees`]; nodes in preorder.
     pub fn to_trees(&self) -> Vec<Vec<TreeNode>> {
-        (0..self.trees.len()).map(|tree| self.trees.unpack(tree)).collect()
+        let trees = self.layout.trees();
+        (0..trees.len()).map(|tree| trees.unpack(tree)).collect()
     }
 
     /// The smallest sum of path lengths that is ordinary under a threshold on the score: a row is anomalous iff its sum
@@ -141,13 +132,13 @@ impl IsolationForest {
     /// [`Detector::measure_row`] by a given kernel: the same bits by each.
     pub fn measure_row_by(&self, kernel: Kernel, row: &[f64]) -> f64 {
         assert_eq!(row.len(), self.columns(), "a row has all columns");
-        self.layout.sum(kernel, &self.trees, row)
+        self.layout.sum(kernel, row)
     }
 
     /// [`Detector::measure`] by a given kernel: the same bits by each.
     pub fn measure_by(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
         assert_eq!(rows.dim(), (measures.len(), self.columns()), "one measure for each row, all columns");
-        self.layout.sums(kernel, &self.trees, rows, measures);
+        self.layout.sums(kernel, rows, measures);
     }
 
     /// What is subtracted from each column before values become f32.
@@ -218,7 +209,7 @@ impl Detector for IsolationForest {
     }
 
     fn kernel(&self) -> &'static str {
-        self.layout.kernel()
+        Kernel::chosen().name()
     }
 
     fn score(&self, path_length_sum: f64) -> f64 {
@@ -227,7 +218,7 @@ impl Detector for IsolationForest {
 
     /// The row moved onto, one f32 step below or one above a threshold that it meets on its way.
     fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
-        let path = kernel::path(&self.trees, which % self.trees.len(), row);
+        let path = kernel::path(self.layout.trees(), which % self.layout.trees().len(), row);
         let (column, threshold) = *path.get(which % path.len().max(1))?;
         let target = match which % 3 {
             0 => threshold,
@@ -242,11 +233,12 @@ impl Detector for IsolationForest {
 
 impl IsolationForest {
     fn warnings(&self, summaries: &[ColumnSummary], features: &[String]) -> Vec<Warning> {
-        let unsplit = (0..self.trees.len()).filter(|&tree| self.trees.depth(tree) == 0).count();
+        let trees = self.layout.trees();
+        let unsplit = (0..trees.len()).filter(|&tree| trees.depth(tree) == 0).count();
         let mut warnings = Vec::new();
         // Exactly "more than 1 %", without floating point.
-        if unsplit * 100 > self.trees.len() {
-            warnings.push(columns::no_splits(unsplit, self.trees.len(), summaries, features));
+        if unsplit * 100 > trees.len() {
+            warnings.push(columns::no_splits(unsplit, trees.len(), summaries, features));
         }
         warnings.extend(columns::precision_loss(summaries, features));
         warnings

@@ -30,61 +30,47 @@ pub(super) use padded::{LANES, Lanes, Padded};
 /// The most slots that are cast on the stack.
 const STACK_SLOTS: usize = 256;
 
-/// The trees' second layout, for those that are not too deep.
+/// Checked trees, laid out for the kernels.
 #[derive(Clone, Debug)]
-pub(super) struct Layout(Option<Padded>);
+pub(super) struct Layout(Padded);
 
 impl Layout {
-    pub(super) fn new(trees: &PackedTrees) -> Self {
+    pub(super) fn new(trees: PackedTrees) -> Self {
         Self(Padded::new(trees))
     }
 
-    /// The kernel's name: what scores rows of this forest on this machine.
-    pub(super) fn kernel(&self) -> &'static str {
-        match self.0 {
-            Some(_) => Kernel::chosen().name(),
-            None => "sparse",
-        }
+    pub(super) fn trees(&self) -> &PackedTrees {
+        self.0.packed()
     }
 
     /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.
     pub(super) fn rows_in_step(&self) -> usize {
-        self.0.as_ref().map_or(sparse::LANES, |padded| (2 * tiles::tiles(padded.stride()) - 1) * LANES)
+        (2 * tiles::tiles(&self.0) - 1) * LANES
     }
 
     /// The sum of path lengths of one row of all columns.
-    pub(super) fn sum(&self, kernel: Kernel, trees: &PackedTrees, row: &[f64]) -> f64 {
-        let slots = trees.slots().len();
+    pub(super) fn sum(&self, kernel: Kernel, row: &[f64]) -> f64 {
+        let slots = self.0.slots();
         let sum = |values: &mut [f32]| {
-            trees.slots().read(row, values);
-            match &self.0 {
-                Some(padded) => kernel.sum(padded, values),
-                None => sparse::sum(trees, values),
-            }
+            self.trees().slots().read(row, values);
+            if self.0.is_whole() { kernel.sum(&self.0, values) } else { sparse::sum(self.trees(), values) }
         };
         if slots <= STACK_SLOTS { sum(&mut [0.0; STACK_SLOTS][..slots]) } else { sum(&mut vec![0.0; slots]) }
     }
 
     /// The sums of path lengths of a matrix of shape (n, d) into a slice of length n.
-    pub(super) fn sums(
-        &self,
-        kernel: Kernel,
-        trees: &PackedTrees,
-        rows: ArrayView2<'_, f64>,
-        sums: &mut [f64],
-    ) {
-        let Some(padded) = &self.0 else { return sparse::sums(trees, rows, sums) };
-        let stride = padded.stride();
-        let block = tiles::tiles(stride).min(sums.len().div_ceil(LANES));
+    pub(super) fn sums(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+        let stride = self.0.stride();
+        let block = tiles::tiles(&self.0).min(sums.len().div_ceil(LANES));
         let mut values = vec![Lanes::default(); block * stride];
         let mut copy = Vec::new();
         let chunks = rows.axis_chunks_iter(Axis(0), block * LANES).zip(sums.chunks_mut(block * LANES));
         for (rows, sums) in chunks {
             let used = sums.len().div_ceil(LANES);
             let values = &mut values[..used * stride];
-            tiles::fill(trees.slots(), rows, &mut copy, values.chunks_exact_mut(stride));
+            tiles::fill(self.trees().slots(), rows, &mut copy, values.chunks_exact_mut(stride));
             let mut tiles = [padded::Sums::default(); tiles::MAX_TILES];
-            kernel.sums(padded, values, &mut tiles[..used]);
+            kernel.sums(&self.0, values, &mut tiles[..used]);
             for (sums, tile) in sums.chunks_mut(LANES).zip(&tiles) {
                 sums.copy_from_slice(&tile.0[..sums.len()]);
             }

@@ -171,10 +171,6 @@ impl PackedTrees {
         PackedTree { nodes: &self.nodes[begin..end], values: &self.values[begin..end], depth }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = PackedTree<'_>> {
-        (0..self.len()).map(|tree| self.tree(tree))
-    }
-
     /// Checks trees and lays them out breadth first, siblings side by side.
     pub(super) fn pack(
         trees: &[Vec<TreeNode>],

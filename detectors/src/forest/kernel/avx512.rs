@@ -9,7 +9,8 @@
 
 use std::arch::x86_64::*;
 
-use super::padded::{HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
+use super::padded::{Ends, HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
+use super::portable;
 
 /// As [`super::portable::sums`].
 ///
@@ -115,10 +116,16 @@ unsafe fn walk<const TILES: usize, const BLENDED: usize>(
         for _ in 8..depth {
             level!(|at| load_nodes(tree.nodes.as_ptr(), at));
         }
-        // Where node 0 of the level below the last would be.
-        let leaves = tree.leaves.as_ptr().wrapping_sub(tree.leaves.len());
-        for ((_, at), sums) in tiles.iter().zip(sums) {
-            add_leaves(leaves, *at, sums);
+        for (tile, ((_, at), sums)) in tiles.iter().zip(sums).enumerate() {
+            match tree.ends {
+                Ends::Leaves(leaves) => add_leaves(leaves, *at, sums),
+                Ends::Nodes(..) => {
+                    let mut numbers = Numbers([0; LANES]);
+                    _mm512_store_si512(numbers.0.as_mut_ptr().cast(), *at);
+                    let values = std::slice::from_raw_parts(values.add(tile * stride), stride);
+                    portable::descend(tree, values, numbers.0, sums);
+                }
+            }
         }
     }
 }
@@ -327,7 +334,9 @@ unsafe fn load_nodes(nodes: *const HeapNode, at: __m512i) -> (__m512, __m512i) {
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn add_leaves(leaves: *const f64, at: __m512i, sums: &mut Sums) {
+unsafe fn add_leaves(leaves: &[f64], at: __m512i, sums: &mut Sums) {
+    // Where the root would be.
+    let leaves = leaves.as_ptr().wrapping_sub(leaves.len());
     unsafe {
         let [low, high] = each!(at, |at| *leaves.wrapping_add(at), halves);
         let sums: *mut f64 = sums.0.as_mut_ptr();

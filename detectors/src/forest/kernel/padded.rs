@@ -1,15 +1,18 @@
-//! The layout for trees of moderate depth: every tree padded to a full binary tree of one depth, in heap order, so
-//! that a step needs no child's position and a walk no test for leaves.
+//! The layout that kernels walk: every tree padded to a full binary tree of one depth, in heap order, so that a step
+//! needs no child's position and a walk no test for leaves. Of deep trees only the top is padded; what is below are
+//! their packed nodes.
 //!
 //! Whoever holds [`Padded`] may rely on its invariants, and the kernels do without checking again: each tree has 2^depth
-//! nodes and as many leaves, and every node's slot exists.
+//! nodes and as many ends, every node's slot exists, and every end of a top is a node of its packed tree.
 
 use super::super::tree::{PackedTree, PackedTrees};
 
 /// Rows that are walked together: one f32 each in a 512-bit register.
 pub(crate) const LANES: usize = 16;
-/// The deepest trees that are padded: each level doubles the memory.
-pub(crate) const MAX_DEPTH: u32 = 10;
+/// The deepest trees that are padded as a whole: each level doubles the memory.
+const MAX_DEPTH: u32 = 10;
+/// The levels that are padded of deeper ones: those that registers hold.
+const TOP: u32 = 8;
 /// Shallower trees are padded to this, so that the first levels of every tree fill two registers.
 const MIN_DEPTH: u32 = 4;
 /// Numbers of slots among which a value can be chosen without a gather.
@@ -50,10 +53,14 @@ pub(crate) struct Padded {
     /// The nodes' thresholds and slots once more, for kernels that keep many of a kind in a register.
     thresholds: Vec<Lanes>,
     short_slots: Vec<u16>,
+    /// What each leaf adds; empty if only tops are padded.
     leaves: Vec<f64>,
+    /// The packed node at each end of a top; empty if trees are padded as a whole.
+    entries: Vec<u32>,
+    packed: PackedTrees,
 }
 
-/// One tree: the root is node 1, the children of i are 2 i and 2 i + 1, and leaf l stands where node 2^depth + l would.
+/// One tree: the root is node 1, the children of i are 2 i and 2 i + 1, and end e stands where node 2^depth + e would.
 #[derive(Clone, Copy)]
 pub(crate) struct PaddedTree<'a> {
     /// 2^depth, the first unused; at least 16.
@@ -62,17 +69,24 @@ pub(crate) struct PaddedTree<'a> {
     pub(crate) thresholds: &'a [f32],
     /// The nodes' slots; at least 32 may be read.
     pub(crate) slots: &'a [u16],
-    /// 2^depth.
-    pub(crate) leaves: &'a [f64],
+    pub(crate) ends: Ends<'a>,
+}
+
+/// What is below the padded levels of a tree; 2^depth entries.
+#[derive(Clone, Copy)]
+pub(crate) enum Ends<'a> {
+    /// What each leaf adds to the sum.
+    Leaves(&'a [f64]),
+    /// The nodes of the packed tree from which the walk goes on.
+    Nodes(&'a [u32], PackedTree<'a>),
 }
 
 impl Padded {
-    /// `None` if a tree is too deep.
-    pub(crate) fn new(trees: &PackedTrees) -> Option<Self> {
-        let depth = (0..trees.len()).map(|tree| trees.depth(tree)).max()?.max(MIN_DEPTH);
-        if depth > MAX_DEPTH {
-            return None;
-        }
+    /// Lays out checked trees.
+    pub(crate) fn new(trees: PackedTrees) -> Self {
+        let deepest = (0..trees.len()).map(|tree| trees.depth(tree)).max().unwrap_or(0);
+        let whole = deepest <= MAX_DEPTH;
+        let depth = if whole { deepest.max(MIN_DEPTH) } else { TOP };
         let filler = HeapNode { threshold: f32::INFINITY, slot: 0 };
         let (slots, nodes) = (trees.slots().len(), trees.len() << depth);
         let mut padded = Self {
@@ -83,26 +97,34 @@ impl Padded {
             nodes: vec![Line([filler; 8]); nodes / 8],
             thresholds: vec![Lanes([f32::INFINITY; LANES]); nodes / LANES],
             short_slots: vec![0; nodes + 2 * LANES],
-            leaves: vec![0.0; nodes],
+            leaves: vec![0.0; if whole { nodes } else { 0 }],
+            entries: vec![0; if whole { 0 } else { nodes }],
+            packed: trees,
         };
-        for (index, tree) in trees.iter().enumerate() {
-            padded.fill(index, tree);
+        for index in 0..padded.trees {
+            padded.fill(index);
         }
-        Some(padded)
+        padded
     }
 
-    fn fill(&mut self, index: usize, tree: PackedTree<'_>) {
-        let (slots, begin) = (self.slots, index << self.depth);
+    fn fill(&mut self, index: usize) {
+        let tree = self.packed.tree(index);
+        let begin = index << self.depth;
         // Heap positions, with the packed node that is there and its level.
         let mut stack = vec![(1, 0, 0)];
         while let Some((heap, at, level)) = stack.pop() {
             let node = tree.nodes[at];
             if level == self.depth {
-                assert_eq!(node.left(), at, "a tree is no deeper than it says");
-                self.leaves[begin + heap - (1 << self.depth)] = tree.values[at];
+                let end = begin + heap - (1 << self.depth);
+                if self.entries.is_empty() {
+                    assert_eq!(node.left(), at, "a tree is no deeper than it says");
+                    self.leaves[end] = tree.values[at];
+                } else {
+                    self.entries[end] = at as u32;
+                }
                 continue;
             }
-            assert!(node.slot() < slots, "every split reads a slot");
+            assert!(node.slot() < self.slots, "every split reads a slot");
             let place = begin + heap;
             self.nodes[place / 8].0[place % 8] =
                 HeapNode { threshold: node.threshold, slot: node.slot() as u32 };
@@ -139,8 +161,22 @@ impl Padded {
             nodes: &self.nodes()[begin..][..size],
             thresholds: flatten(&self.thresholds[begin / LANES..][..size / LANES]),
             slots: &self.short_slots[begin..][..size.max(2 * LANES)],
-            leaves: &self.leaves[begin..][..size],
+            ends: if self.is_whole() {
+                Ends::Leaves(&self.leaves[begin..][..size])
+            } else {
+                Ends::Nodes(&self.entries[begin..][..size], self.packed.tree(tree))
+            },
         }
+    }
+
+    /// Whether trees are padded down to their leaves.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The trees that were laid out.
+    pub(crate) fn packed(&self) -> &PackedTrees {
+        &self.packed
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PaddedTree<'_>> {
@@ -153,7 +189,7 @@ impl Padded {
         unsafe { std::slice::from_raw_parts(self.nodes.as_ptr().cast(), self.nodes.len() * 8) }
     }
 
-    /// Tree after tree.
+    /// Tree after tree; empty unless trees are padded as a whole.
     pub(crate) fn leaves(&self) -> &[f64] {
         &self.leaves
     }

@@ -1,6 +1,7 @@
 //! The kernels that every processor has.
 
-use super::padded::{HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
+use super::padded::{Ends, HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
+use super::sparse;
 
 /// Trees that one row is walked down in step, so that their latencies overlap.
 const TREES: usize = 10;
@@ -32,12 +33,31 @@ pub(super) fn finish(
             *at = next as u32;
         }
     }
-    for (sum, at) in sums.0.iter_mut().zip(at) {
-        *sum += tree.leaves[at as usize - tree.leaves.len()];
+    match tree.ends {
+        Ends::Leaves(leaves) => {
+            for (sum, at) in sums.0.iter_mut().zip(at) {
+                *sum += leaves[at as usize - leaves.len()];
+            }
+        }
+        Ends::Nodes(..) => descend(tree, values, at, sums),
     }
 }
 
-/// The sum of leaf values of one row; `values` has one for each slot.
+/// From the positions below a padded top down the packed nodes; adds the leaf values.
+#[inline(never)]
+pub(super) fn descend(tree: PaddedTree<'_>, values: &[Lanes], at: [u32; LANES], sums: &mut Sums) {
+    let Ends::Nodes(entries, packed) = tree.ends else { return };
+    let mut at = at.map(|at| entries[at as usize - entries.len()] as usize);
+    for _ in entries.len().ilog2()..packed.depth {
+        for (lane, at) in at.iter_mut().enumerate() {
+            // SAFETY: an end of the top, or what the last step led to; the tile has all slots.
+            *at = unsafe { sparse::step(packed, |slot| values.get_unchecked(slot).0[lane], *at) };
+        }
+    }
+    sums.0.iter_mut().zip(at).for_each(|(sum, leaf)| *sum += packed.values[leaf]);
+}
+
+/// The sum of leaf values of one row of a forest that is padded as a whole; `values` has one for each slot.
 pub(super) fn sum(padded: &Padded, values: &[f32]) -> f64 {
     assert_eq!(values.len(), padded.slots(), "a row has all slots");
     // A constant depth makes the places of trees constant.

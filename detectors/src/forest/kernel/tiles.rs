@@ -3,16 +3,20 @@
 use ndarray::ArrayView2;
 
 use super::super::slots::Slots;
-use super::padded::{LANES, Lanes};
+use super::padded::{LANES, Lanes, Padded};
 
 /// The most values of a block: with a tree they fit the first-level cache.
 const MAX_VALUES: usize = 6_500;
-/// The most tiles of a block: more would not help.
-pub(super) const MAX_TILES: usize = 8;
+/// The most tiles of a block.
+pub(super) const MAX_TILES: usize = 32;
+/// The most tiles where trees are small: more would not help.
+const MAX_TILES_WHOLE: usize = 8;
 
 /// How many tiles are walked down one tree before the next.
-pub(super) fn tiles(stride: usize) -> usize {
-    (MAX_VALUES / (stride * LANES)).clamp(1, MAX_TILES)
+pub(super) fn tiles(padded: &Padded) -> usize {
+    // Deep trees do not fit the first-level cache: the more rows walk down while one is near, the better.
+    let most = if padded.is_whole() { MAX_TILES_WHOLE } else { MAX_TILES };
+    (MAX_VALUES / (padded.stride() * LANES)).clamp(1, most)
 }
 
 /// Fills the tiles with the rows of a block; lanes beyond its end repeat the last row.
