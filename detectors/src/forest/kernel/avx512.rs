@@ -116,16 +116,17 @@ unsafe fn walk<const TILES: usize, const BLENDED: usize>(
         for _ in 8..depth {
             level!(|at| load_nodes(tree.nodes.as_ptr(), at));
         }
-        for (tile, ((_, at), sums)) in tiles.iter().zip(sums).enumerate() {
-            match tree.ends {
-                Ends::Leaves(leaves) => add_leaves(leaves, *at, sums),
-                Ends::Nodes(..) => {
-                    let mut numbers = Numbers([0; LANES]);
-                    _mm512_store_si512(numbers.0.as_mut_ptr().cast(), *at);
-                    let values = std::slice::from_raw_parts(values.add(tile * stride), stride);
-                    portable::descend(tree, values, numbers.0, sums);
-                }
+        if let Ends::Leaves(leaves) = tree.ends {
+            for ((_, at), sums) in tiles.iter().zip(sums) {
+                add_leaves(leaves, *at, sums);
             }
+            return;
+        }
+        for (tile, ((_, at), sums)) in tiles.iter().zip(sums).enumerate() {
+            let mut numbers = Numbers([0; LANES]);
+            _mm512_store_si512(numbers.0.as_mut_ptr().cast(), *at);
+            let values = std::slice::from_raw_parts(values.add(tile * stride), stride);
+            portable::descend(tree, values, numbers.0, sums);
         }
     }
 }

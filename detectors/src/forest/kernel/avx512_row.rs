@@ -10,7 +10,7 @@ const STEP: usize = 2;
 /// As [`super::portable::sum`].
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW, DQ and VL; `values` has `padded.slots()` entries.
+/// The processor has AVX-512 F, BW, DQ and VL; `values` has `padded.slots()` entries; trees are padded as a whole.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn sum(padded: &Padded, values: &[f32]) -> f64 {
     // SAFETY: the same conditions; only as many slots as there are values are read.

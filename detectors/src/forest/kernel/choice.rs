@@ -54,30 +54,38 @@ impl Kernel {
 }
 
 fn available() -> Vec<Kernel> {
-    let mut kernels = vec![Kernel { name: "portable", sums: portable::sums, sum: portable::sum }];
-    #[cfg(target_arch = "x86_64")]
+    let portable = Kernel { name: "portable", sums: portable::sums, sum: portable::sum };
+    [portable].into_iter().chain(particular()).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn particular() -> Vec<Kernel> {
+    Vec::new()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn particular() -> Vec<Kernel> {
+    use super::{avx2, avx512, avx512_row};
+    let mut kernels = Vec::new();
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what it needs, and `Kernel::sums` has compared the lengths.
+        let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
+            avx2::sums(padded, values, sums)
+        };
+        kernels.push(Kernel { name: "avx2", sums, sum: portable::sum });
+    }
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
     {
-        use super::{avx2, avx512, avx512_row};
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the processor has what it needs, and `Kernel::sums` has compared the lengths.
-            let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
-                avx2::sums(padded, values, sums)
-            };
-            kernels.push(Kernel { name: "avx2", sums, sum: portable::sum });
-        }
-        if is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw")
-            && is_x86_feature_detected!("avx512vl")
-        {
-            // SAFETY: as above.
-            let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
-                avx512::sums(padded, values, sums)
-            };
-            // SAFETY: as above, compared by `Kernel::sum`.
-            let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
-            kernels.push(Kernel { name: "avx512", sums, sum });
-        }
+        // SAFETY: as above.
+        let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
+            avx512::sums(padded, values, sums)
+        };
+        // SAFETY: as above, by `Kernel::sum`, which also asks whether trees are padded as a whole.
+        let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
+        kernels.push(Kernel { name: "avx512", sums, sum });
     }
     kernels
 }

@@ -66,8 +66,10 @@ pub(crate) struct PaddedTree<'a> {
     /// 2^depth, the first unused; at least 16.
     pub(crate) nodes: &'a [HeapNode],
     /// The nodes' thresholds.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX reads them"))]
     pub(crate) thresholds: &'a [f32],
     /// The nodes' slots; at least 32 may be read.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX reads them"))]
     pub(crate) slots: &'a [u16],
     pub(crate) ends: Ends<'a>,
 }
@@ -151,6 +153,7 @@ impl Padded {
         self.stride
     }
 
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
     pub(crate) fn trees(&self) -> usize {
         self.trees
     }
