@@ -19,6 +19,7 @@ fn main() {
     // 4 MiB.
     let mut other_work = vec![0_u64; 1 << 19];
     println!("the processor's choice: {}", Kernel::chosen().name());
+    println!("a score from a sum: {:.1}", score());
     println!(
         "{:>8} {:>8} {:>10} {:>18} {:>18} {:>18}",
         "sample", "columns", "kernel", "many rows", "one row", "one row, cold"
@@ -46,6 +47,15 @@ fn main() {
             println!("{sample_size:>8} {columns:>8} {:>10} {many:>18} {one:>18} {cold:>18}", kernel.name());
         }
     }
+}
+
+/// From the sum of path lengths to the score.
+fn score() -> f64 {
+    let (forest, rows) = fitted(256, 2);
+    let mut sums = vec![0.0; ROWS];
+    forest.measure(rows.view(), &mut sums);
+    let times = (0..RUNS).map(|_| time(|| sums.iter().map(|&sum| forest.score(sum)).sum()));
+    times.fold(f64::INFINITY, f64::min)
 }
 
 /// 100 trees, and rows that they have not seen.

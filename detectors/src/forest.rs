@@ -205,7 +205,8 @@ impl Detector for IsolationForest {
             let one_by_one = rows.map(|row| self.measure_row_by(kernel, row)).collect();
             [(kernel.name(), measures), (kernel.name(), one_by_one)]
         };
-        Kernel::all().iter().flat_map(by).collect()
+        // The choice may be of two kernels, one for many rows and one for single ones.
+        Kernel::all().iter().chain([&Kernel::chosen()]).flat_map(by).collect()
     }
 
     fn kernel(&self) -> &'static str {
