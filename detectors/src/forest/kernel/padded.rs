@@ -112,20 +112,12 @@ impl Padded {
     fn fill(&mut self, index: usize) {
         let tree = self.packed.tree(index);
         let begin = index << self.depth;
-        // Heap positions, with the packed node that is there and its level.
-        let mut stack = vec![(1, 0, 0)];
-        while let Some((heap, at, level)) = stack.pop() {
+        // The packed node at each heap position, the level below the last included.
+        let mut packed = [0_u32; 2 << MAX_DEPTH];
+        let size = 1 << self.depth;
+        for heap in 1..size {
+            let at = packed[heap] as usize;
             let node = tree.nodes[at];
-            if level == self.depth {
-                let end = begin + heap - (1 << self.depth);
-                if self.entries.is_empty() {
-                    assert_eq!(node.left(), at, "a tree is no deeper than it says");
-                    self.leaves[end] = tree.values[at];
-                } else {
-                    self.entries[end] = at as u32;
-                }
-                continue;
-            }
             assert!(node.slot() < self.slots, "every split reads a slot");
             let place = begin + heap;
             self.nodes[place / 8].0[place % 8] =
@@ -133,9 +125,18 @@ impl Padded {
             self.thresholds[place / LANES].0[place % LANES] = node.threshold;
             self.short_slots[place] = node.slot() as u16;
             // Below a leaf everything is that leaf.
-            let right = if node.left() == at { at } else { node.left() + 1 };
-            stack.push((2 * heap, node.left(), level + 1));
-            stack.push((2 * heap + 1, right, level + 1));
+            packed[2 * heap] = node.left() as u32;
+            packed[2 * heap + 1] = if node.left() == at { at } else { node.left() + 1 } as u32;
+        }
+        for (end, &at) in packed[size..2 * size].iter().enumerate() {
+            let node = at as usize;
+            assert!(node < tree.nodes.len(), "every child is in the tree");
+            if self.entries.is_empty() {
+                assert_eq!(tree.nodes[node].left(), node, "a tree is no deeper than it says");
+                self.leaves[begin + end] = tree.values[node];
+            } else {
+                self.entries[begin + end] = at;
+            }
         }
     }
 
