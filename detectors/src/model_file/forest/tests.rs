@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 use crate::forest::{ImportedForest, ImportedTree, Unusual, average_path_length};
 
@@ -109,4 +111,34 @@ fn a_cut_is_taken_as_it_is_given_and_refused_if_it_belongs_to_another_offset() {
         assert!(error.to_string().starts_with("the cut on the sum of path lengths is "), "{error}");
     }
     assert_eq!(ImportedForest { depth_cut: None, offset: 0.5, ..imported() }.cut(&forest), Ok(f64::INFINITY));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_024))]
+
+    /// Whatever decodes can be scored, by every kernel and with any values: kernels check nothing again.
+    #[test]
+    fn changed_bytes_never_lead_a_kernel_astray(
+        changes in prop::collection::vec((0_usize..1_000, any::<u8>()), 1..4),
+        values in prop::collection::vec(any::<f64>(), 5 * 20),
+    ) {
+        let mut bytes = encoded(&IsolationForest::import(&imported()).unwrap());
+        for (at, byte) in changes {
+            let length = bytes.len();
+            bytes[at % length] = byte;
+        }
+        if let Ok(forest) = decoded(&bytes) {
+            let columns = forest.columns();
+            let rows = values.len() / columns.max(1);
+            prop_assume!(rows > 0);
+            let rows = ndarray::ArrayView2::from_shape((rows, columns), &values[..rows * columns]).unwrap();
+            let measures = forest.measure_every_way(rows);
+            for (kernel, found) in &measures {
+                for (at, measure) in found.iter().enumerate() {
+                    let expected = measures[0].1[at % rows.nrows()];
+                    prop_assert_eq!(measure.to_bits(), expected.to_bits(), "{}, row {}", kernel, at);
+                }
+            }
+        }
+    }
 }
