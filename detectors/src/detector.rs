@@ -9,7 +9,7 @@ use ndarray::ArrayView2;
 use crate::config::Parameters;
 use crate::description::Warning;
 use crate::forest::IsolationForest;
-use crate::matrix::CheckedMatrix;
+use crate::matrix::{CheckedMatrix, in_range};
 
 /// An algorithm that learns what is ordinary from rows and measures how ordinary other rows are.
 pub trait Detector: Sized {
@@ -29,11 +29,31 @@ pub trait Detector: Sized {
     /// d, the length of the rows that can be measured.
     fn columns(&self) -> usize;
 
-    /// The measure of one row of d values, each finite and within ±`f32::MAX`; higher is more ordinary.
+    /// Whether rows with this value can be measured: by default finite values within ±`f32::MAX`.
+    fn accepts(&self, value: f64) -> bool {
+        in_range(value)
+    }
+
+    /// The measure of one row of d values, all accepted; higher is more ordinary.
     fn measure_row(&self, row: &[f64]) -> f64;
 
     /// The measures of a matrix of shape (n, d), into a slice of length n: the same bits as row by row.
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]);
+
+    /// The measures of a matrix by everything in this program that could compute them on this machine, each with its
+    /// name: all must be equal, to the bit. Rows may be repeated in their order, to fill what takes several at once:
+    /// measure i is that of row i mod n.
+    fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        let mut measures = vec![0.0; rows.nrows()];
+        self.measure(rows, &mut measures);
+        let one_by_one = rows.rows().into_iter().map(|row| self.measure_row(&row.to_vec())).collect();
+        vec![(self.kernel(), measures), (self.kernel(), one_by_one)]
+    }
+
+    /// The name of what measures rows on this machine.
+    fn kernel(&self) -> &'static str {
+        "portable"
+    }
 
     /// The score of a measure: never decreasing.
     fn score(&self, measure: f64) -> f64;
@@ -91,6 +111,12 @@ impl Fitted {
         }
     }
 
+    pub(crate) fn accepts(&self, value: f64) -> bool {
+        match self {
+            Self::IsolationForest(forest) => forest.accepts(value),
+        }
+    }
+
     pub(crate) fn measure_row(&self, row: &[f64]) -> f64 {
         match self {
             Self::IsolationForest(forest) => forest.measure_row(row),
@@ -100,6 +126,18 @@ impl Fitted {
     pub(crate) fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
         match self {
             Self::IsolationForest(forest) => forest.measure(rows, measures),
+        }
+    }
+
+    pub(crate) fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        match self {
+            Self::IsolationForest(forest) => forest.measure_every_way(rows),
+        }
+    }
+
+    pub(crate) fn kernel(&self) -> &'static str {
+        match self {
+            Self::IsolationForest(forest) => forest.kernel(),
         }
     }
 

@@ -9,9 +9,13 @@
 //! order of the trees and with its association. This module neither knows thresholds nor severities.
 
 mod grow;
+mod imported;
 mod kernel;
 mod path_length;
+mod slots;
 mod tree;
+
+use std::collections::BTreeMap;
 
 use ndarray::ArrayView2;
 
@@ -22,10 +26,15 @@ use crate::detector::{Detector, FitError};
 use crate::matrix::{CheckedMatrix, in_range};
 use crate::threshold::Line;
 
-pub(crate) use kernel::LANES;
+pub(crate) use tree::MAX_NODES;
+
+pub use imported::{ImportedForest, ImportedTree, Unusual};
+pub use kernel::Kernel;
 pub use path_length::average_path_length;
 pub use tree::{ForestError, MAX_COLUMNS, MAX_DEPTH, TreeNode, round_down_to_f32};
 
+use kernel::Layout;
+use path_length::PathLengths;
 use tree::PackedTrees;
 
 /// A fitted isolation forest. Every index in it has been checked when it was made.
@@ -35,13 +44,29 @@ pub struct IsolationForest {
     medians: Vec<f64>,
     /// The subsample's size, clipped to the rows there were.
     max_samples: u32,
-    trees: PackedTrees,
+    layout: Layout,
+    lengths: PathLengths,
     /// trees · c(max_samples).
     denominator: f64,
+    routes_missing: bool,
+    routes_infinite: bool,
+}
+
+/// All that a forest is made of, unchecked.
+pub(crate) struct Parts {
+    pub(crate) medians: Vec<f64>,
+    pub(crate) max_samples: u32,
+    pub(crate) trees: Vec<Vec<TreeNode>>,
+    /// c(n) by n, for forests fitted elsewhere.
+    pub(crate) path_lengths: Option<BTreeMap<u32, f64>>,
+    /// Whether NaN is scored and follows `missing_left`.
+    pub(crate) routes_missing: bool,
+    /// Whether infinities, and values that become infinite in 32 bits, are scored.
+    pub(crate) routes_infinite: bool,
 }
 
 impl IsolationForest {
-    /// A forest of given trees, each with its root first: the way in for forests that were fitted elsewhere.
+    /// A forest of given trees, each with its root first.
     ///
     /// `medians` has one value for each column, subtracted before values are cast to f32 (zeros: not centred).
     /// `max_samples` is the subsample's size after clipping to the rows there were (scikit-learn: `max_samples_`).
@@ -52,28 +77,68 @@ impl IsolationForest {
     pub fn from_trees(
         medians: Vec<f64>,
         max_samples: u32,
-        trees: &[Vec<TreeNode>],
+        trees: Vec<Vec<TreeNode>>,
     ) -> Result<Self, ForestError> {
+        let (path_lengths, routes_missing, routes_infinite) = (None, false, false);
+        Self::from_parts(Parts { medians, max_samples, trees, path_lengths, routes_missing, routes_infinite })
+    }
+
+    pub(crate) fn from_parts(parts: Parts) -> Result<Self, ForestError> {
+        let Parts { medians, max_samples, trees, path_lengths, routes_missing, routes_infinite } = parts;
         if medians.is_empty() || medians.len() > MAX_COLUMNS {
             return Err(ForestError::Columns { columns: medians.len() });
         }
         if !medians.iter().all(|&median| in_range(median)) {
             return Err(ForestError::Median);
         }
-        let packed = PackedTrees::pack(trees, medians.len(), max_samples)?;
-        let denominator = packed.len() as f64 * average_path_length(max_samples);
-        Ok(Self { medians, max_samples, trees: packed, denominator })
+        let leftward = |node: &TreeNode| matches!(node, TreeNode::Split { missing_left: true, .. });
+        if let Some(tree) = trees.iter().position(|tree| !routes_missing && tree.iter().any(leftward)) {
+            let problem = "missing values are refused, so no split can send them left";
+            return Err(ForestError::Node { tree, node: 0, problem });
+        }
+        let lengths = path_lengths.map_or(Ok(PathLengths::Formula), PathLengths::given)?;
+        let normal = lengths.of(max_samples).ok_or(ForestError::PathLength { samples: max_samples })?;
+        let trees = PackedTrees::pack(&trees, &medians, max_samples, &lengths)?;
+        let denominator = trees.len() as f64 * normal;
+        let layout = Layout::new(trees);
+        Ok(Self { medians, max_samples, layout, lengths, denominator, routes_missing, routes_infinite })
     }
 
     /// The trees as they could be given to [`IsolationForest::from_trees`]; nodes in preorder.
     pub fn to_trees(&self) -> Vec<Vec<TreeNode>> {
-        (0..self.trees.len()).map(|tree| self.trees.unpack(tree)).collect()
+        let trees = self.layout.trees();
+        (0..trees.len()).map(|tree| trees.unpack(tree)).collect()
     }
 
     /// The smallest sum of path lengths that is ordinary under a threshold on the score: a row is anomalous iff its sum
     /// is below. Exactly where scikit-learn's `score_samples − offset < 0` changes; +∞ if every row is anomalous.
     pub fn cut(&self, threshold: f64) -> f64 {
         Line::at(threshold, |sum| self.score(sum)).cut
+    }
+
+    /// (n, c(n)) as they were given, for forests fitted elsewhere.
+    pub(crate) fn path_lengths(&self) -> Option<&BTreeMap<u32, f64>> {
+        match &self.lengths {
+            PathLengths::Formula => None,
+            PathLengths::Given(table) => Some(table),
+        }
+    }
+
+    /// Whether missing values and whether infinities are scored.
+    pub(crate) fn routes(&self) -> (bool, bool) {
+        (self.routes_missing, self.routes_infinite)
+    }
+
+    /// [`Detector::measure_row`] by a given kernel: the same bits by each.
+    pub fn measure_row_by(&self, kernel: Kernel, row: &[f64]) -> f64 {
+        assert_eq!(row.len(), self.columns(), "a row has all columns");
+        self.layout.sum(kernel, row)
+    }
+
+    /// [`Detector::measure`] by a given kernel: the same bits by each.
+    pub fn measure_by(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
+        assert_eq!(rows.dim(), (measures.len(), self.columns()), "one measure for each row, all columns");
+        self.layout.sums(kernel, rows, measures);
     }
 
     /// What is subtracted from each column before values become f32.
@@ -106,7 +171,7 @@ impl Detector for IsolationForest {
         let medians: Vec<f64> = summaries.iter().map(|summary| summary.median).collect();
         let max_samples = parameters.sample_size().min(rows.rows() as u32);
         let trees = grow::grow_forest(parameters, rows, &medians, max_samples);
-        let forest = Self::from_trees(medians, max_samples, &trees).expect("grown trees are well-formed");
+        let forest = Self::from_trees(medians, max_samples, trees).expect("grown trees are well-formed");
         let warnings = forest.warnings(&summaries, features);
         Ok((forest, warnings))
     }
@@ -115,12 +180,37 @@ impl Detector for IsolationForest {
         self.medians.len()
     }
 
+    fn accepts(&self, value: f64) -> bool {
+        if value.is_nan() { self.routes_missing } else { self.routes_infinite || in_range(value) }
+    }
+
     fn measure_row(&self, row: &[f64]) -> f64 {
-        kernel::path_length_sum(&self.trees, &self.medians, row)
+        self.measure_row_by(Kernel::chosen(), row)
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
-        kernel::path_length_sums(&self.trees, &self.medians, rows, measures);
+        self.measure_by(Kernel::chosen(), rows, measures);
+    }
+
+    fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+        // Even a single row fills all lanes and tiles.
+        let count = rows.nrows().max(self.layout.rows_in_step());
+        let repeated = |row| rows.row(row % rows.nrows()).to_vec();
+        let repeated: Vec<f64> = (0..count).flat_map(repeated).collect();
+        let many = ArrayView2::from_shape((count, self.columns()), &repeated).expect("whole rows");
+        let by = |&kernel: &Kernel| {
+            let mut measures = vec![0.0; count];
+            self.measure_by(kernel, many, &mut measures);
+            let rows = repeated.chunks_exact(self.columns()).take(rows.nrows());
+            let one_by_one = rows.map(|row| self.measure_row_by(kernel, row)).collect();
+            [(kernel.name(), measures), (kernel.name(), one_by_one)]
+        };
+        // The choice may be of two kernels, one for many rows and one for single ones.
+        Kernel::all().iter().chain([&Kernel::chosen()]).flat_map(by).collect()
+    }
+
+    fn kernel(&self) -> &'static str {
+        Kernel::chosen().name()
     }
 
     fn score(&self, path_length_sum: f64) -> f64 {
@@ -129,7 +219,7 @@ impl Detector for IsolationForest {
 
     /// The row moved onto, one f32 step below or one above a threshold that it meets on its way.
     fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
-        let path = kernel::path(&self.trees, which % self.trees.len(), &self.medians, row);
+        let path = kernel::path(self.layout.trees(), which % self.layout.trees().len(), row);
         let (column, threshold) = *path.get(which % path.len().max(1))?;
         let target = match which % 3 {
             0 => threshold,
@@ -144,11 +234,12 @@ impl Detector for IsolationForest {
 
 impl IsolationForest {
     fn warnings(&self, summaries: &[ColumnSummary], features: &[String]) -> Vec<Warning> {
-        let unsplit = (0..self.trees.len()).filter(|&tree| self.trees.depth(tree) == 0).count();
+        let trees = self.layout.trees();
+        let unsplit = (0..trees.len()).filter(|&tree| trees.depth(tree) == 0).count();
         let mut warnings = Vec::new();
         // Exactly "more than 1 %", without floating point.
-        if unsplit * 100 > self.trees.len() {
-            warnings.push(columns::no_splits(unsplit, self.trees.len(), summaries, features));
+        if unsplit * 100 > trees.len() {
+            warnings.push(columns::no_splits(unsplit, trees.len(), summaries, features));
         }
         warnings.extend(columns::precision_loss(summaries, features));
         warnings

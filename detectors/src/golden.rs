@@ -27,12 +27,14 @@ pub(crate) struct Outcome {
 /// A golden row that does not come out as it did when the model was trained.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[error(
-    "golden row {row} has {what} {found} instead of {expected}: this machine computes differently from the one that \
+    "golden row {row} has {what} {found} instead of {expected} by kernel {kernel}: this machine computes differently from the one that \
      trained the model, so the model must not be served here"
 )]
 pub struct GoldenError {
     /// The row, from 0.
     pub row: usize,
+    /// The kernel that it was scored by.
+    pub kernel: &'static str,
     /// What differs: measure, score or verdict.
     pub what: &'static str,
     /// What was stored, as text.
@@ -66,8 +68,14 @@ pub(crate) fn choose<'a>(
 }
 
 /// Compares what came out now with what was stored.
-pub(crate) fn compare(row: usize, expected: Outcome, found: Outcome) -> Result<(), GoldenError> {
-    let differs = |what, expected: String, found: String| Err(GoldenError { row, what, expected, found });
+pub(crate) fn compare(
+    row: usize,
+    kernel: &'static str,
+    expected: Outcome,
+    found: Outcome,
+) -> Result<(), GoldenError> {
+    let differs =
+        |what, expected: String, found: String| Err(GoldenError { row, kernel, what, expected, found });
     if expected.measure.to_bits() != found.measure.to_bits() {
         return differs("measure", expected.measure.to_string(), found.measure.to_string());
     }
@@ -91,20 +99,26 @@ mod tests {
     #[test]
     fn one_bit_in_the_measure_is_a_difference() {
         let found = Outcome { measure: OUTCOME.measure.next_up(), ..OUTCOME };
-        assert_eq!(compare(3, OUTCOME, found).unwrap_err().what, "measure");
+        assert_eq!(compare(3, "portable", OUTCOME, found).unwrap_err().what, "measure");
     }
 
     #[test]
     fn the_last_digit_of_a_score_is_not_a_difference() {
-        assert_eq!(compare(0, OUTCOME, Outcome { score: OUTCOME.score.next_up(), ..OUTCOME }), Ok(()));
+        assert_eq!(
+            compare(0, "portable", OUTCOME, Outcome { score: OUTCOME.score.next_up(), ..OUTCOME }),
+            Ok(())
+        );
         let found = Outcome { score: OUTCOME.score + 1e-11, ..OUTCOME };
-        assert_eq!(compare(0, OUTCOME, found).unwrap_err().what, "score");
-        assert_eq!(compare(0, OUTCOME, Outcome { score: f64::NAN, ..OUTCOME }).unwrap_err().what, "score");
+        assert_eq!(compare(0, "portable", OUTCOME, found).unwrap_err().what, "score");
+        assert_eq!(
+            compare(0, "portable", OUTCOME, Outcome { score: f64::NAN, ..OUTCOME }).unwrap_err().what,
+            "score"
+        );
     }
 
     #[test]
     fn a_verdict_that_differs_is_named() {
-        let error = compare(7, OUTCOME, Outcome { is_inlier: false, ..OUTCOME }).unwrap_err();
+        let error = compare(7, "portable", OUTCOME, Outcome { is_inlier: false, ..OUTCOME }).unwrap_err();
         assert!(
             error.to_string().starts_with("golden row 7 has verdict anomaly instead of inlier"),
             "{error}"

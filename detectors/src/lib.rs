@@ -1,8 +1,8 @@
 //! Anomaly detectors: training, scoring, thresholds, severity and the model file.
 //!
-//! This crate knows nothing of Kubernetes, HTTP, files or clocks. Configuration ([`config`]) and the description
-//! of a trained model ([`description`]) are plain serde types and need only the feature `config`; everything that
-//! computes needs the feature `engine`.
+//! This crate knows nothing of Kubernetes, HTTP or files, and of clocks only to choose the faster of equal kernels.
+//! Configuration ([`config`]) and the description of a trained model ([`description`]) are plain serde types and need
+//! only the feature `config`; everything that computes needs the feature `engine`.
 //!
 //! The way from rows to verdicts: [`CheckedMatrix`] → [`Model::train`] → [`Model::encode`] → [`Model::decode`] →
 //! [`Model::score_row`].

@@ -4,19 +4,18 @@
 
 mod train;
 
+use ndarray::ArrayView2;
+
 use crate::calibration::{Calibration, severity};
 use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
 use crate::detector::Fitted;
 use crate::golden::{self, GoldenError, GoldenRow, Outcome};
-use crate::matrix::{CheckedMatrix, in_range};
+use crate::matrix::CheckedMatrix;
 use crate::model_file::{self, ModelFileError};
 use crate::threshold::Line;
 
 pub use train::TrainError;
-
-/// How often each golden row is scored by the kernel for many rows: then even a single one fills all lanes.
-const GOLDEN_ROUNDS: usize = crate::forest::LANES;
 
 /// A trained model. Made by [`Model::train`] or read by [`Model::decode`].
 #[derive(Clone, Debug)]
@@ -81,13 +80,13 @@ impl Model {
     /// Scores one row of d values.
     ///
     /// # Errors
-    /// The row's length is not d, or a value is not finite or beyond ±`f32::MAX`.
+    /// The row's length is not d, or a value is not finite or beyond ±`f32::MAX` and the detector does not route such.
     pub fn score_row(&self, row: &[f64]) -> Result<Scored, RowError> {
         let expected = self.fitted.columns();
         if row.len() != expected {
             return Err(RowError::WrongLength { expected, got: row.len() });
         }
-        if let Some(column) = row.iter().position(|&value| !in_range(value)) {
+        if let Some(column) = row.iter().position(|&value| !self.fitted.accepts(value)) {
             let feature = self.facts.features[column].clone();
             return Err(RowError::NotFinite { column, feature, value: row[column] });
         }
@@ -162,25 +161,25 @@ impl Model {
         model_file::decode(bytes)
     }
 
-    /// Scores the golden rows and compares with what they came out as when the model was trained.
+    /// The name of the kernel that scores rows on this machine, for example `avx512`; results do not depend on it.
+    pub fn kernel(&self) -> &'static str {
+        self.fitted.kernel()
+    }
+
+    /// Scores the golden rows, by every kernel that this machine has, and compares with what they came out as when the
+    /// model was trained.
     ///
     /// # Errors
     /// The first row that differs: then this machine computes differently and must not serve the model.
     pub fn verify_golden_rows(&self) -> Result<(), GoldenError> {
-        for (index, GoldenRow { values, result }) in self.golden.iter().enumerate() {
-            golden::compare(index, *result, self.outcome(self.fitted.measure_row(values)))?;
-        }
-        // The kernel for many rows has to agree as well.
-        let count = self.golden.len() * GOLDEN_ROUNDS;
         let values: Vec<f64> = self.golden.iter().flat_map(|row| &row.values).copied().collect();
-        let rows =
-            ndarray::Array2::from_shape_vec((count, self.fitted.columns()), values.repeat(GOLDEN_ROUNDS))
-                .expect("golden rows have one value for each column");
-        let mut measures = vec![0.0; count];
-        self.fitted.measure(rows.view(), &mut measures);
-        for (at, measure) in measures.into_iter().enumerate() {
-            let index = at % self.golden.len();
-            golden::compare(index, self.golden[index].result, self.outcome(measure))?;
+        let shape = (self.golden.len(), self.fitted.columns());
+        let rows = ArrayView2::from_shape(shape, &values).expect("golden rows have all columns");
+        for (kernel, measures) in self.fitted.measure_every_way(rows) {
+            for (at, measure) in measures.into_iter().enumerate() {
+                let row = at % self.golden.len();
+                golden::compare(row, kernel, self.golden[row].result, self.outcome(measure))?;
+            }
         }
         Ok(())
     }

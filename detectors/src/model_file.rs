@@ -23,7 +23,9 @@
 //! frst  u32 columns d; u32 subsample; u32 trees; u32 nodes; f64 median × d; then, over all trees' nodes in preorder:
 //!       bits (1 = split; first node in the lowest bit of the first byte; filled up with 0), u8 (d ≤ 256) or u16
 //!       column of each split, f32 threshold of each split in four planes (all lowest bytes first), varint (LEB128,
-//!       u32) rows of each leaf
+//!       u32) rows of each leaf; for forests fitted elsewhere also: u8 flags (1 = missing values are routed,
+//!       2 = infinities are, 4 = c(n) is given), with 1: bits as above (1 = left) for each split, with 4: u32 entries
+//!       and for each u32 n, f64 c(n)
 //! cali  u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
 //!       u64 twice its rank
 //! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d

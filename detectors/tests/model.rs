@@ -75,6 +75,13 @@ fn many_rows_score_as_one_by_one_in_any_order() {
 }
 
 #[test]
+fn the_kernel_is_named() {
+    use detectors::forest::Kernel;
+    let model = train(&bells(300), Default::default(), Default::default());
+    assert!(Kernel::all().iter().any(|kernel| kernel.name() == model.kernel()), "{}", model.kernel());
+}
+
+#[test]
 fn wide_rows_score_as_one_by_one() {
     let rows = matrix(70, 3_000, |row, column| if column % 7 == 0 { 1.0 } else { noise(row, column) });
     let model = train(&rows, Default::default(), Default::default());

@@ -142,7 +142,7 @@ impl<'a> Grower<'a> {
             let left = self.node(begin, middle, depth + 1, live);
             let right = self.node(middle, end, depth + 1, live);
             let column = self.sample.columns[column as usize];
-            self.nodes[position] = TreeNode::Split { column, threshold, left, right };
+            self.nodes[position] = TreeNode::Split { column, threshold, left, right, missing_left: false };
         }
         position as u32
     }

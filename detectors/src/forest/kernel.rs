@@ -1,97 +1,85 @@
 //! Walking rows down the trees. Every way of doing it gives the same bits: lanes and blocks split rows, never trees,
 //! and a row's leaf values are added in f64 in the order of the trees.
+//!
+//! The one module that may use `unsafe`, for the instructions of particular processors. It relies on nothing but the
+//! invariants of [`Padded`], whose constructor checks every index, and on the processor's features, which
+//! [`choice`] asks for.
+#![allow(unsafe_code, reason = "instructions of particular processors; see above for what it relies on")]
 
-use ndarray::ArrayView2;
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(target_arch = "x86_64")]
+mod avx512_row;
+mod choice;
+mod padded;
+mod portable;
+mod sparse;
+#[cfg(test)]
+mod tests;
+mod tiles;
 
-use super::tree::{PackedTree, PackedTrees};
-use crate::columns::centre;
+use ndarray::{ArrayView2, Axis};
 
-/// Rows that are walked down a tree in step, so that their memory accesses overlap.
-pub(crate) const LANES: usize = 8;
-/// Rows that are cast together and meet each tree while it is in the cache.
-const BLOCK: usize = 64;
-/// The widest row that is cast on the stack.
-const STACK_COLUMNS: usize = 256;
+use super::tree::PackedTrees;
 
-/// The sum of path lengths of one row.
-pub(super) fn path_length_sum(trees: &PackedTrees, medians: &[f64], row: &[f64]) -> f64 {
-    if row.len() <= STACK_COLUMNS {
-        let mut cast = [0.0; STACK_COLUMNS];
-        sum_of_row(trees, medians, row, &mut cast[..row.len()])
-    } else {
-        sum_of_row(trees, medians, row, &mut vec![0.0; row.len()])
+pub use choice::Kernel;
+pub(super) use padded::{LANES, Lanes, Padded};
+
+/// The most slots that are cast on the stack.
+const STACK_SLOTS: usize = 256;
+
+/// Checked trees, laid out for the kernels.
+#[derive(Clone, Debug)]
+pub(super) struct Layout(Padded);
+
+impl Layout {
+    pub(super) fn new(trees: PackedTrees) -> Self {
+        Self(Padded::new(trees))
     }
-}
 
-fn sum_of_row(trees: &PackedTrees, medians: &[f64], row: &[f64], cast: &mut [f32]) -> f64 {
-    for ((cast, &value), &median) in cast.iter_mut().zip(row).zip(medians) {
-        *cast = centre(value, median);
+    pub(super) fn trees(&self) -> &PackedTrees {
+        self.0.packed()
     }
-    trees.iter().fold(0.0, |sum, tree| sum + tree.values[leaf(tree, cast)])
-}
 
-/// The sums of path lengths of a matrix of shape (n, d) into a slice of length n.
-pub(super) fn path_length_sums(
-    trees: &PackedTrees,
-    medians: &[f64],
-    rows: ArrayView2<'_, f64>,
-    sums: &mut [f64],
-) {
-    let columns = medians.len();
-    assert_eq!(rows.dim(), (sums.len(), columns), "one sum for each row, one column for each median");
-    let mut cast = vec![0.0; BLOCK * columns];
-    for (block, sums) in rows.axis_chunks_iter(ndarray::Axis(0), BLOCK).zip(sums.chunks_mut(BLOCK)) {
-        for (row, cast) in block.rows().into_iter().zip(cast.chunks_exact_mut(columns)) {
-            for ((cast, &value), &median) in cast.iter_mut().zip(row).zip(medians) {
-                *cast = centre(value, median);
+    /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.
+    pub(super) fn rows_in_step(&self) -> usize {
+        (2 * tiles::tiles(&self.0) - 1) * LANES
+    }
+
+    /// The sum of path lengths of one row of all columns.
+    pub(super) fn sum(&self, kernel: Kernel, row: &[f64]) -> f64 {
+        let slots = self.0.slots();
+        let sum = |values: &mut [f32]| {
+            self.trees().slots().read(row, values);
+            if self.0.is_whole() { kernel.sum(&self.0, values) } else { sparse::sum(self.trees(), values) }
+        };
+        if slots <= STACK_SLOTS { sum(&mut [0.0; STACK_SLOTS][..slots]) } else { sum(&mut vec![0.0; slots]) }
+    }
+
+    /// The sums of path lengths of a matrix of shape (n, d) into a slice of length n.
+    pub(super) fn sums(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+        let stride = self.0.stride();
+        let block = tiles::tiles(&self.0).min(sums.len().div_ceil(LANES));
+        let mut values = vec![Lanes::default(); block * stride];
+        let mut copy = Vec::new();
+        let chunks = rows.axis_chunks_iter(Axis(0), block * LANES).zip(sums.chunks_mut(block * LANES));
+        for (rows, sums) in chunks {
+            let used = sums.len().div_ceil(LANES);
+            let values = &mut values[..used * stride];
+            tiles::fill(self.trees().slots(), rows, &mut copy, values.chunks_exact_mut(stride));
+            let mut tiles = [padded::Sums::default(); tiles::MAX_TILES];
+            kernel.sums(&self.0, values, &mut tiles[..used]);
+            for (sums, tile) in sums.chunks_mut(LANES).zip(&tiles) {
+                sums.copy_from_slice(&tile.0[..sums.len()]);
             }
         }
-        add_block(trees, &cast[..sums.len() * columns], columns, sums);
-    }
-}
-
-/// `rows` holds whole rows, one for each sum.
-fn add_block(trees: &PackedTrees, rows: &[f32], columns: usize, sums: &mut [f64]) {
-    sums.fill(0.0);
-    for tree in trees.iter() {
-        for (rows, sums) in rows.chunks(LANES * columns).zip(sums.chunks_mut(LANES)) {
-            if let Ok(sums) = <&mut [f64; LANES]>::try_from(&mut *sums) {
-                let leaves = leaves_in_step(tree, rows, columns);
-                sums.iter_mut().zip(leaves).for_each(|(sum, leaf)| *sum += tree.values[leaf]);
-            } else {
-                let rows = rows.chunks_exact(columns);
-                sums.iter_mut().zip(rows).for_each(|(sum, row)| *sum += tree.values[leaf(tree, row)]);
-            }
-        }
-    }
-}
-
-/// A row that has reached its leaf stays there while the others walk on.
-fn leaves_in_step(tree: PackedTree<'_>, rows: &[f32], columns: usize) -> [usize; LANES] {
-    let mut at = [0; LANES];
-    for _ in 0..tree.depth {
-        for (lane, at) in at.iter_mut().enumerate() {
-            let node = tree.nodes[*at];
-            *at = node.left() + usize::from(rows[lane * columns + node.column()] > node.threshold);
-        }
-    }
-    at
-}
-
-fn leaf(tree: PackedTree<'_>, row: &[f32]) -> usize {
-    let mut at = 0;
-    loop {
-        let node = tree.nodes[at];
-        let next = node.left() + usize::from(row[node.column()] > node.threshold);
-        if next == at {
-            return at;
-        }
-        at = next;
     }
 }
 
 /// The splits that a row meets in a tree: columns and thresholds, from the root on.
-pub(super) fn path(trees: &PackedTrees, tree: usize, medians: &[f64], row: &[f64]) -> Vec<(usize, f32)> {
+pub(super) fn path(trees: &PackedTrees, tree: usize, row: &[f64]) -> Vec<(usize, f32)> {
     let tree = trees.tree(tree);
     let mut path = Vec::new();
     let mut at = 0;
@@ -100,8 +88,8 @@ pub(super) fn path(trees: &PackedTrees, tree: usize, medians: &[f64], row: &[f64
         if node.left() == at {
             return path;
         }
-        let column = node.column();
-        path.push((column, node.threshold));
-        at = node.left() + usize::from(centre(row[column], medians[column]) > node.threshold);
+        let slot = trees.slots().get(node.slot());
+        path.push((slot.column as usize, node.threshold));
+        at = node.left() + usize::from(slot.read(row) > node.threshold);
     }
 }

@@ -1,18 +1,23 @@
 //! Trees: how they are given, how they are checked, and how they are laid out for scoring.
 //!
-//! Whoever holds [`PackedTrees`] may rely on every index in it: children are in their tree, columns are below d, and
+//! Whoever holds [`PackedTrees`] may rely on every index in it: children are in their tree, slots exist, and
 //! following children for `depth` steps ends in a leaf and stays there.
 
-use super::path_length::leaf_value;
+use super::path_length::{PathLengths, leaf_value};
+use super::slots::Slots;
 
 /// The most columns a forest can have.
 pub const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 /// The deepest leaf a tree can have (root: 0).
 pub const MAX_DEPTH: u32 = 32;
+/// The most nodes a forest can have: twice the leaves that the largest configuration may have.
+pub(crate) const MAX_NODES: usize = 4_000_000;
 /// The most nodes a tree can have.
 pub(crate) const MAX_TREE_NODES: usize = 1 << CHILD_BITS;
 
 const COLUMN_BITS: u32 = 14;
+/// The most slots: as many as columns, so only a forest of more than 8,192 columns can have too many.
+const MAX_SLOTS: usize = MAX_COLUMNS;
 const CHILD_BITS: u32 = 18;
 
 /// A node as trees are given: indices are positions in the tree's own list, whose first node is the root.
@@ -28,6 +33,8 @@ pub enum TreeNode {
         left: u32,
         /// The right child's position.
         right: u32,
+        /// Whether rows without a value go left; false unless the forest routes missing values.
+        missing_left: bool,
     },
     /// The end of a path.
     Leaf {
@@ -52,12 +59,40 @@ pub enum ForestError {
     /// A column's median that is not finite.
     #[error("a median is not finite or beyond ±3.4028234e38")]
     Median,
+    /// Splits that send missing values left and others that send them right, in too many columns.
+    #[error(
+        "the splits read {slots} columns, counted twice where missing values go both ways: at most {MAX_SLOTS} are supported"
+    )]
+    Slots {
+        /// Columns, counted twice where missing values go both ways.
+        slots: usize,
+    },
+    /// A mean path length that is not given or not near the formula.
+    #[error("c({samples}), the mean path length of {samples} rows, is missing or wrong")]
+    PathLength {
+        /// The number of rows, n of c(n).
+        samples: u32,
+    },
+    /// A cut on the sum of path lengths that is not the threshold on the score.
+    #[error("the cut on the sum of path lengths is {given}, but the offset asks for {computed}")]
+    Cut {
+        /// As it was given.
+        given: f64,
+        /// As it follows from the offset.
+        computed: f64,
+    },
     /// A tree with no nodes or too many.
     #[error("tree {tree} has {nodes} nodes: 1 to {MAX_TREE_NODES} are supported")]
     Nodes {
         /// The tree, from 0.
         tree: usize,
         /// Its number of nodes.
+        nodes: usize,
+    },
+    /// All trees together have too many nodes.
+    #[error("the forest has {nodes} nodes: at most {MAX_NODES} are supported")]
+    TooManyNodes {
+        /// Their number.
         nodes: usize,
     },
     /// A node that cannot be right.
@@ -77,12 +112,12 @@ pub enum ForestError {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Node {
     pub(super) threshold: f32,
-    /// column << 18 | position in the tree of the left child; the right child follows it.
+    /// slot << 18 | position in the tree of the left child; the right child follows it.
     link: u32,
 }
 
 impl Node {
-    pub(super) fn column(self) -> usize {
+    pub(super) fn slot(self) -> usize {
         (self.link >> CHILD_BITS) as usize
     }
 
@@ -94,6 +129,7 @@ impl Node {
 /// All trees of a forest, checked.
 #[derive(Clone, Debug)]
 pub(super) struct PackedTrees {
+    slots: Slots,
     nodes: Vec<Node>,
     /// What a leaf adds to the sum of path lengths; 0 for a split.
     values: Vec<f64>,
@@ -122,6 +158,10 @@ impl PackedTrees {
         self.trees.len()
     }
 
+    pub(super) fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
     pub(super) fn depth(&self, tree: usize) -> u32 {
         self.trees[tree].depth
     }
@@ -131,21 +171,26 @@ impl PackedTrees {
         PackedTree { nodes: &self.nodes[begin..end], values: &self.values[begin..end], depth }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = PackedTree<'_>> {
-        (0..self.len()).map(|tree| self.tree(tree))
-    }
-
     /// Checks trees and lays them out breadth first, siblings side by side.
     pub(super) fn pack(
         trees: &[Vec<TreeNode>],
-        columns: usize,
+        medians: &[f64],
         max_samples: u32,
+        lengths: &PathLengths,
     ) -> Result<Self, ForestError> {
         if trees.is_empty() {
             return Err(ForestError::NoTrees);
         }
         let count = trees.iter().map(Vec::len).sum();
+        if count > MAX_NODES {
+            return Err(ForestError::TooManyNodes { nodes: count });
+        }
+        let slots = Slots::of(trees, medians);
+        if slots.len() > MAX_SLOTS {
+            return Err(ForestError::Slots { slots: slots.len() });
+        }
         let mut packed = Self {
+            slots,
             nodes: Vec::with_capacity(count),
             values: Vec::with_capacity(count),
             samples: Vec::with_capacity(count),
@@ -155,11 +200,9 @@ impl PackedTrees {
             if tree.is_empty() || tree.len() > MAX_TREE_NODES {
                 return Err(ForestError::Nodes { tree: index, nodes: tree.len() });
             }
-            packed.pack_tree(tree, columns, max_samples).map_err(|(node, problem)| ForestError::Node {
-                tree: index,
-                node,
-                problem,
-            })?;
+            packed
+                .pack_tree(tree, medians.len(), max_samples, lengths)
+                .map_err(|(node, problem)| ForestError::Node { tree: index, node, problem })?;
         }
         Ok(packed)
     }
@@ -169,6 +212,7 @@ impl PackedTrees {
         tree: &[TreeNode],
         columns: usize,
         max_samples: u32,
+        lengths: &PathLengths,
     ) -> Result<(), (usize, &'static str)> {
         let begin = self.nodes.len();
         let mut depth = 0;
@@ -183,17 +227,14 @@ impl PackedTrees {
                     if samples == 0 || samples > max_samples {
                         return Err((at, "a leaf holds no rows, or more than the subsample"));
                     }
-                    self.push(
-                        f32::INFINITY,
-                        0,
-                        self.nodes.len() - begin,
-                        leaf_value(node_depth, samples),
-                        samples,
-                    );
+                    let mean = lengths.of(samples).ok_or((at, "c(n) of the leaf's rows is not given"))?;
+                    let here = self.nodes.len() - begin;
+                    self.push(f32::INFINITY, 0, here, leaf_value(node_depth, mean), samples);
                 }
-                TreeNode::Split { column, threshold, left, right } => {
+                TreeNode::Split { column, threshold, left, right, missing_left } => {
                     check_split(column, threshold, node_depth, columns).map_err(|problem| (at, problem))?;
-                    self.push(threshold, column, order.len(), 0.0, 0);
+                    let slot = self.slots.number(column, missing_left);
+                    self.push(threshold, slot, order.len(), 0.0, 0);
                     for child in [left as usize, right as usize] {
                         match seen.get_mut(child) {
                             None => return Err((at, "a child is not in the tree")),
@@ -212,8 +253,8 @@ impl PackedTrees {
         Ok(())
     }
 
-    fn push(&mut self, threshold: f32, column: u32, left: usize, value: f64, samples: u32) {
-        self.nodes.push(Node { threshold, link: column << CHILD_BITS | left as u32 });
+    fn push(&mut self, threshold: f32, slot: u32, left: usize, value: f64, samples: u32) {
+        self.nodes.push(Node { threshold, link: slot << CHILD_BITS | left as u32 });
         self.values.push(value);
         self.samples.push(samples);
     }
@@ -236,8 +277,14 @@ impl PackedTrees {
                 nodes.push(TreeNode::Leaf { samples: self.samples[begin + at] });
                 continue;
             }
-            let (column, threshold) = (node.column() as u32, node.threshold);
-            nodes.push(TreeNode::Split { column, threshold, left: next + 1, right: 0 });
+            let slot = self.slots.get(node.slot());
+            nodes.push(TreeNode::Split {
+                column: slot.column,
+                threshold: node.threshold,
+                left: next + 1,
+                right: 0,
+                missing_left: slot.missing_left(),
+            });
             stack.push((node.left() + 1, Some(next as usize)));
             stack.push((node.left(), None));
         }

@@ -128,6 +128,10 @@ impl<'a> Reader<'a> {
         Ok(text.to_owned())
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Everything must have been read.
     pub(super) fn end(&self) -> Result<(), Problem> {
         match self.0.len() {

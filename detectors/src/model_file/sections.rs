@@ -10,7 +10,6 @@ use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
 use crate::detector::Fitted;
 use crate::golden::{self, GoldenRow, Outcome};
-use crate::matrix::in_range;
 use crate::model::{Facts, Model};
 use crate::threshold::Line;
 
@@ -49,7 +48,7 @@ pub(super) fn decode(contents: &[u8]) -> Result<Model, ModelFileError> {
         return Err(ModelFileError::Invalid { section: "feat", problem });
     }
     let calibration = read(&mut reader, "cali", read_calibration)?;
-    let golden_rows = read(&mut reader, "gold", |reader| read_golden(reader, columns))?;
+    let golden_rows = read(&mut reader, "gold", |reader| read_golden(reader, &fitted))?;
     reader.end().map_err(|problem| ModelFileError::Invalid { section: "gold", problem })?;
     let facts = Facts {
         features,
@@ -184,7 +183,7 @@ fn write_golden(rows: &[GoldenRow], writer: &mut Writer) {
     }
 }
 
-fn read_golden(reader: &mut Reader<'_>, columns: usize) -> Result<Vec<GoldenRow>, Problem> {
+fn read_golden(reader: &mut Reader<'_>, fitted: &Fitted) -> Result<Vec<GoldenRow>, Problem> {
     let count = reader.count(17)?;
     if !(1..=golden::MAX_ROWS).contains(&count) {
         return Err(format!("it has {count} rows: 1 to {} are expected", golden::MAX_ROWS));
@@ -197,8 +196,8 @@ fn read_golden(reader: &mut Reader<'_>, columns: usize) -> Result<Vec<GoldenRow>
                 1 => true,
                 other => return Err(format!("{other} is no verdict")),
             };
-            let values = reader.f64s(columns)?;
-            if !values.iter().all(|&value| in_range(value)) {
+            let values = reader.f64s(fitted.columns())?;
+            if !values.iter().all(|&value| fitted.accepts(value)) {
                 return Err("a value is not finite".to_owned());
             }
             Ok(GoldenRow { values, result: Outcome { measure, score, is_inlier } })

@@ -168,7 +168,7 @@ proptest! {
         let max_samples = sample_size.min(rows.rows() as u32);
         prop_assert!(trees.iter().all(|tree| leaf_rows(tree) == max_samples));
         prop_assert!(trees.iter().all(|tree| depth(tree, 0) <= height_limit(max_samples)));
-        let forest = IsolationForest::from_trees(vec![0.0; 2], max_samples, &trees);
+        let forest = IsolationForest::from_trees(vec![0.0; 2], max_samples, trees.clone());
         prop_assert_eq!(forest.unwrap().to_trees(), trees);
     }
 }

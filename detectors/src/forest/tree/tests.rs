@@ -6,12 +6,12 @@ use crate::forest::IsolationForest;
 const LEAF: TreeNode = TreeNode::Leaf { samples: 1 };
 
 fn split(column: u32, threshold: f32, left: u32, right: u32) -> TreeNode {
-    TreeNode::Split { column, threshold, left, right }
+    TreeNode::Split { column, threshold, left, right, missing_left: false }
 }
 
 /// The problem found in a tree of two columns and subsamples of four.
 fn problem(tree: Vec<TreeNode>) -> String {
-    IsolationForest::from_trees(vec![0.0; 2], 4, &[tree]).unwrap_err().to_string()
+    IsolationForest::from_trees(vec![0.0; 2], 4, vec![tree]).unwrap_err().to_string()
 }
 
 #[test]
@@ -41,17 +41,24 @@ fn a_tree_deeper_than_the_limit_is_refused() {
 
 #[test]
 fn forests_without_trees_or_columns_are_refused() {
-    assert_eq!(IsolationForest::from_trees(vec![0.0], 4, &[]).unwrap_err(), ForestError::NoTrees);
-    let error = IsolationForest::from_trees(vec![], 4, &[vec![LEAF]]).unwrap_err();
+    assert_eq!(IsolationForest::from_trees(vec![0.0], 4, vec![]).unwrap_err(), ForestError::NoTrees);
+    let error = IsolationForest::from_trees(vec![], 4, vec![vec![LEAF]]).unwrap_err();
     assert_eq!(error, ForestError::Columns { columns: 0 });
-    let error = IsolationForest::from_trees(vec![f64::NAN], 4, &[vec![LEAF]]).unwrap_err();
+    let error = IsolationForest::from_trees(vec![f64::NAN], 4, vec![vec![LEAF]]).unwrap_err();
     assert_eq!(error, ForestError::Median);
+}
+
+#[test]
+fn forests_of_too_many_nodes_are_refused() {
+    let trees = vec![vec![LEAF; 200_000]; 21];
+    let error = IsolationForest::from_trees(vec![0.0], 4, trees).unwrap_err();
+    assert_eq!(error.to_string(), "the forest has 4200000 nodes: at most 4000000 are supported");
 }
 
 #[test]
 fn unpacking_gives_back_a_preorder_tree() {
     let tree = vec![split(0, 1.5, 1, 4), split(1, -0.5, 2, 3), LEAF, LEAF, TreeNode::Leaf { samples: 2 }];
-    let forest = IsolationForest::from_trees(vec![0.0; 2], 4, &[tree.clone(), vec![LEAF]]).unwrap();
+    let forest = IsolationForest::from_trees(vec![0.0; 2], 4, vec![tree.clone(), vec![LEAF]]).unwrap();
     assert_eq!(forest.to_trees(), [tree, vec![LEAF]]);
 }
 
@@ -86,7 +93,7 @@ proptest! {
             })
             .collect();
         // A forest that is accepted can be scored.
-        if let Ok(forest) = IsolationForest::from_trees(vec![0.0; 2], 4, &[tree]) {
+        if let Ok(forest) = IsolationForest::from_trees(vec![0.0; 2], 4, vec![tree]) {
             use crate::detector::Detector;
             prop_assert!(forest.measure_row(&[0.5, -0.5]).is_finite());
         }

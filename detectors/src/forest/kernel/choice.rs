@@ -1,0 +1,141 @@
+//! Which kernels this processor has, and which of them is fastest here: gathers are quick on some processors and slow
+//! on others that have the same instructions, so a short test decides. It decides speed alone, since all kernels give
+//! the same bits.
+
+use std::sync::OnceLock;
+use std::time::Instant;
+
+use super::super::tree::{PackedTrees, TreeNode};
+use super::padded::{LANES, Lanes, Padded, Sums};
+use super::portable;
+use crate::forest::path_length::PathLengths;
+
+/// Runs of each kernel in the test, of which the quickest counts.
+const RUNS: usize = 7;
+
+/// A way of scoring rows on this processor.
+#[derive(Clone, Copy, Debug)]
+pub struct Kernel {
+    name: &'static str,
+    sums: fn(&Padded, &[Lanes], &mut [Sums]),
+    sum: fn(&Padded, &[f32]) -> f64,
+}
+
+impl Kernel {
+    /// Every kernel that this processor has; the portable one is first.
+    pub fn all() -> &'static [Self] {
+        static ALL: OnceLock<Vec<Kernel>> = OnceLock::new();
+        ALL.get_or_init(available)
+    }
+
+    /// The fastest for this processor, found by a test of about a millisecond when it is first asked for.
+    pub fn chosen() -> Self {
+        static CHOSEN: OnceLock<Kernel> = OnceLock::new();
+        *CHOSEN.get_or_init(fastest)
+    }
+
+    /// Its name, after the instructions it uses.
+    pub fn name(self) -> &'static str {
+        self.name
+    }
+
+    /// Adds the leaf values of all trees for the rows of all tiles.
+    pub(super) fn sums(self, padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
+        assert_eq!(values.len(), padded.stride() * sums.len(), "every tile has its values");
+        (self.sums)(padded, values, sums);
+    }
+
+    /// The sum of leaf values of one row of a forest that is padded as a whole.
+    pub(super) fn sum(self, padded: &Padded, values: &[f32]) -> f64 {
+        assert_eq!(values.len(), padded.slots(), "a row has all slots");
+        assert!(padded.is_whole(), "deep trees are walked by their packed nodes");
+        (self.sum)(padded, values)
+    }
+}
+
+fn available() -> Vec<Kernel> {
+    let portable = Kernel { name: "portable", sums: portable::sums, sum: portable::sum };
+    [portable].into_iter().chain(particular()).collect()
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn particular() -> Vec<Kernel> {
+    Vec::new()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn particular() -> Vec<Kernel> {
+    use super::{avx2, avx512, avx512_row};
+    let mut kernels = Vec::new();
+    if is_x86_feature_detected!("avx2") {
+        // SAFETY: the processor has what it needs, and `Kernel::sums` has compared the lengths.
+        let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
+            avx2::sums(padded, values, sums)
+        };
+        kernels.push(Kernel { name: "avx2", sums, sum: portable::sum });
+    }
+    if is_x86_feature_detected!("avx512f")
+        && is_x86_feature_detected!("avx512bw")
+        && is_x86_feature_detected!("avx512dq")
+        && is_x86_feature_detected!("avx512vl")
+    {
+        // SAFETY: as above.
+        let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
+            avx512::sums(padded, values, sums)
+        };
+        // SAFETY: as above, by `Kernel::sum`, which also asks whether trees are padded as a whole.
+        let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
+        kernels.push(Kernel { name: "avx512", sums, sum });
+    }
+    kernels
+}
+
+/// The best of each kind, which may be of two kernels.
+fn fastest() -> Kernel {
+    let trees: Vec<Vec<TreeNode>> = (0..40).map(tree).collect();
+    let packed = PackedTrees::pack(&trees, &[0.0; 8], 256, &PathLengths::Formula);
+    let padded = Padded::new(packed.expect("these trees are well-formed"));
+    let values: Vec<Lanes> = (0..8 * 8_u32)
+        .map(|tile| Lanes(std::array::from_fn(|lane| noise(tile * LANES as u32 + lane as u32))))
+        .collect();
+    let many = quickest(|kernel| {
+        let mut sums = [Sums::default(); 8];
+        kernel.sums(&padded, &values, &mut sums);
+        sums[0].0[0]
+    });
+    let one = quickest(|kernel| (0..8).map(|row| kernel.sum(&padded, &values[row].0[..8])).sum());
+    Kernel { sum: one.sum, ..many }
+}
+
+fn quickest(run: impl Fn(Kernel) -> f64) -> Kernel {
+    let time = |kernel: Kernel| {
+        let once = |_| {
+            let begin = Instant::now();
+            std::hint::black_box(run(kernel));
+            begin.elapsed()
+        };
+        (0..RUNS).map(once).min()
+    };
+    let timed = Kernel::all().iter().map(|&kernel| (time(kernel), kernel));
+    timed.min_by_key(|(time, _)| *time).map_or(Kernel::all()[0], |(_, kernel)| kernel)
+}
+
+/// A full tree of eight levels on eight columns, in heap order.
+fn tree(number: u32) -> Vec<TreeNode> {
+    let inner = (0..255).map(|node| TreeNode::Split {
+        column: (node * 7 + number) % 8,
+        threshold: noise(node * 131 + number),
+        left: 2 * node + 1,
+        right: 2 * node + 2,
+        missing_left: false,
+    });
+    inner.chain((0..256).map(|_| TreeNode::Leaf { samples: 1 })).collect()
+}
+
+/// Numbers in [0, 1) without a pattern that a processor could learn.
+fn noise(of: u32) -> f32 {
+    let mut bits = of.wrapping_add(1).wrapping_mul(0x9e37_79b9);
+    bits = (bits ^ (bits >> 15)).wrapping_mul(0x85eb_ca6b);
+    bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
+    (bits >> 8) as f32 / (1_u32 << 24) as f32
+}

@@ -1,0 +1,199 @@
+//! All kernels give the same bits as walking node by node.
+
+use proptest::prelude::*;
+
+use super::super::slots::Slot;
+use super::super::tree::TreeNode;
+use super::super::{IsolationForest, Parts};
+use super::*;
+use crate::detector::Detector;
+
+/// Values at which comparisons could go wrong.
+const SPECIAL: [f32; 12] = [
+    0.0,
+    -0.0,
+    1.0,
+    -1.0,
+    f32::MIN_POSITIVE,
+    -f32::MIN_POSITIVE,
+    f32::from_bits(1),
+    f32::from_bits(0x8000_0001),
+    f32::MAX,
+    f32::MIN,
+    f32::INFINITY,
+    f32::NEG_INFINITY,
+];
+
+/// A small generator: the shape of a forest needs thousands of numbers.
+struct Bits(u64);
+
+impl Bits {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+
+    fn value(&mut self) -> f32 {
+        match self.below(4) {
+            0 => SPECIAL[self.below(SPECIAL.len())],
+            1 => self.below(8) as f32 - 4.0,
+            _ => f32::from_bits((self.below(1 << 16) << 16 | self.below(1 << 16)) as u32),
+        }
+    }
+
+    fn threshold(&mut self) -> f32 {
+        let value = self.value();
+        if value.is_nan() || value == f32::INFINITY { 0.5 } else { value }
+    }
+
+    /// A tree of at most this depth in preorder; one in eight nodes above ends early.
+    fn tree(&mut self, depth: u32, columns: usize, nodes: &mut Vec<TreeNode>) -> u32 {
+        let at = nodes.len();
+        nodes.push(TreeNode::Leaf { samples: 1 + self.below(256) as u32 });
+        if depth > 0 && self.below(8) > 0 {
+            let (column, threshold) = (self.below(columns) as u32, self.threshold());
+            let missing_left = self.below(2) == 0;
+            let left = self.tree(depth - 1, columns, nodes);
+            let right = self.tree(depth - 1, columns, nodes);
+            nodes[at] = TreeNode::Split { column, threshold, left, right, missing_left };
+        }
+        at as u32
+    }
+
+    fn forest(&mut self, trees: usize, depth: u32, columns: usize) -> IsolationForest {
+        let tree = |_| {
+            let mut nodes = Vec::new();
+            self.tree(depth, columns, &mut nodes);
+            nodes
+        };
+        let trees = (0..trees).map(tree).collect();
+        let medians = (0..columns).map(|column| if column % 2 == 0 { 0.0 } else { 0.25 }).collect();
+        let parts = Parts {
+            medians,
+            max_samples: 256,
+            trees,
+            path_lengths: None,
+            routes_missing: true,
+            routes_infinite: true,
+        };
+        IsolationForest::from_parts(parts).unwrap()
+    }
+
+    fn rows(&mut self, rows: usize, columns: usize) -> Vec<f64> {
+        (0..rows * columns)
+            .map(|_| if self.below(16) == 0 { f64::NAN } else { self.value().into() })
+            .collect()
+    }
+}
+
+/// Node by node, with the comparison as it is defined.
+fn expected(trees: &[Vec<TreeNode>], medians: &[f64], row: &[f64]) -> f64 {
+    let mut sum = 0.0;
+    for tree in trees {
+        let (mut at, mut depth) = (0, 0);
+        let samples = loop {
+            match tree[at] {
+                TreeNode::Leaf { samples } => break samples,
+                TreeNode::Split { column, threshold, left, right, missing_left } => {
+                    let value = (row[column as usize] - medians[column as usize]) as f32;
+                    let goes_left = if value.is_nan() { missing_left } else { value <= threshold };
+                    at = if goes_left { left } else { right } as usize;
+                    depth += 1;
+                }
+            }
+        };
+        sum += ((f64::from(depth) + 1.0) + super::super::average_path_length(samples)) - 1.0;
+    }
+    sum
+}
+
+fn compare(seed: u64, trees: usize, depth: u32, columns: usize, count: usize) {
+    let mut bits = Bits(seed);
+    let forest = bits.forest(trees, depth, columns);
+    let given = forest.to_trees();
+    let values = bits.rows(count, columns);
+    let rows = ArrayView2::from_shape((count, columns), &values).unwrap();
+    let expected: Vec<f64> =
+        values.chunks_exact(columns).map(|row| expected(&given, forest.medians(), row)).collect();
+    for &kernel in Kernel::all() {
+        let mut sums = vec![f64::NAN; count];
+        forest.measure_by(kernel, rows, &mut sums);
+        for (row, values) in values.chunks_exact(columns).enumerate() {
+            let name = kernel.name();
+            assert_eq!(sums[row].to_bits(), expected[row].to_bits(), "{name}, row {row}, many rows");
+            let alone = forest.measure_row_by(kernel, values);
+            assert_eq!(alone.to_bits(), expected[row].to_bits(), "{name}, row {row}, alone");
+        }
+    }
+}
+
+#[test]
+fn a_slot_is_what_a_split_of_its_column_reads() {
+    let slot = Slot { column: 1, missing: f32::INFINITY, median: 0.5 };
+    assert_eq!(
+        [2.0, f64::NAN, 1e300].map(|value| slot.read(&[0.0, value])),
+        [1.5, f32::INFINITY, f32::INFINITY]
+    );
+}
+
+#[test]
+fn every_depth_is_walked_to_its_end() {
+    // Miri, which checks every access to memory, is some thousand times slower.
+    let (trees, rows, step) = if cfg!(miri) { (11, 18, 3) } else { (23, 150, 1) };
+    for depth in (0..=13).step_by(step) {
+        compare(u64::from(depth), trees, depth, 5, rows);
+    }
+}
+
+#[test]
+fn every_number_of_slots_is_read() {
+    // With missing values on both sides, most columns have two slots.
+    for columns in 1..=24 {
+        for depth in [5, 8] {
+            compare(columns as u64, 9, depth, columns, 240);
+        }
+    }
+}
+
+#[test]
+fn every_number_of_rows_is_scored() {
+    for count in 1..=70 {
+        compare(count as u64, 3, 6, 40, count);
+    }
+}
+
+#[test]
+fn transposed_rows_score_as_they_are() {
+    let mut bits = Bits(7);
+    for depth in [6, 12] {
+        let forest = bits.forest(9, depth, 4);
+        let values = bits.rows(50, 4);
+        let rows = ArrayView2::from_shape((50, 4), &values).unwrap();
+        let transposed = rows.reversed_axes().to_owned();
+        let (mut straight, mut strided) = ([0.0; 50], [0.0; 50]);
+        forest.measure(rows, &mut straight);
+        forest.measure(transposed.view().reversed_axes(), &mut strided);
+        assert_eq!(straight, strided);
+    }
+}
+
+#[test]
+fn the_chosen_kernel_is_one_of_the_processors() {
+    assert!(Kernel::all().iter().any(|kernel| kernel.name() == Kernel::chosen().name()));
+    assert_eq!(Kernel::all()[0].name(), "portable");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn every_kernel_gives_the_same_bits(
+        seed: u64,
+        trees in 1_usize..40,
+        depth in 1_u32..=10,
+        columns in prop_oneof![1_usize..=20, 1_usize..=300],
+        count in 1_usize..140,
+    ) {
+        compare(seed, trees, depth, columns, count);
+    }
+}

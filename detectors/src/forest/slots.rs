@@ -1,0 +1,95 @@
+//! What the splits of a forest read from a row: one *slot* for each column that is split, two if some of its splits
+//! send missing values left and others right.
+//!
+//! A missing value becomes −∞ in the slot that the former read and +∞ in that of the latter, which every comparison
+//! with a threshold below infinity then sends to its side: walking needs no test for missing values.
+
+use super::kernel::{LANES, Lanes};
+use super::tree::TreeNode;
+
+/// A column as some splits see it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Slot {
+    pub(super) column: u32,
+    /// What a missing value becomes.
+    pub(super) missing: f32,
+    /// Subtracted in f64 before the value becomes f32.
+    pub(super) median: f64,
+}
+
+impl Slot {
+    pub(super) fn missing_left(self) -> bool {
+        self.missing < 0.0
+    }
+
+    /// The value that splits compare; the row has all columns.
+    #[inline(always)]
+    pub(super) fn read(self, row: &[f64]) -> f32 {
+        let value = (row[self.column as usize] - self.median) as f32;
+        if value.is_nan() { self.missing } else { value }
+    }
+}
+
+/// All slots of a forest, at least one, by column.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    slots: Vec<Slot>,
+    /// Slot numbers of each column: missing values right, left. Unused ones are 0.
+    numbers: Vec<[u32; 2]>,
+}
+
+impl Slots {
+    /// The slots that these trees need; columns that do not exist are left to the check of the node.
+    pub(super) fn of(trees: &[Vec<TreeNode>], medians: &[f64]) -> Self {
+        let mut used = vec![[false; 2]; medians.len()];
+        for node in trees.iter().flatten() {
+            if let TreeNode::Split { column, missing_left, .. } = node
+                && let Some(used) = used.get_mut(*column as usize)
+            {
+                used[usize::from(*missing_left)] = true;
+            }
+        }
+        // Walks read a slot even where there is nothing to compare.
+        if used.iter().all(|sides| *sides == [false; 2]) {
+            used[0][0] = true;
+        }
+        let mut slots = Vec::new();
+        let mut numbers = vec![[0; 2]; medians.len()];
+        for (column, &median) in medians.iter().enumerate() {
+            for (side, missing) in [f32::INFINITY, f32::NEG_INFINITY].into_iter().enumerate() {
+                if used[column][side] {
+                    numbers[column][side] = slots.len() as u32;
+                    slots.push(Slot { column: column as u32, missing, median });
+                }
+            }
+        }
+        Self { slots, numbers }
+    }
+
+    /// The slot of a column that exists and is split with missing values on that side.
+    pub(super) fn number(&self, column: u32, missing_left: bool) -> u32 {
+        self.numbers[column as usize][usize::from(missing_left)]
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub(super) fn get(&self, number: usize) -> Slot {
+        self.slots[number]
+    }
+
+    /// Fills `values`, one for each slot, from a row of all columns.
+    pub(super) fn read(&self, row: &[f64], values: &mut [f32]) {
+        values.iter_mut().zip(&self.slots).for_each(|(value, slot)| *value = slot.read(row));
+    }
+
+    /// As [`Slots::read`], for 16 rows side by side.
+    pub(super) fn read_tile(&self, rows: [&[f64]; LANES], values: &mut [Lanes]) {
+        for (values, slot) in values.iter_mut().zip(&self.slots) {
+            for (value, row) in values.0.iter_mut().zip(rows) {
+                *value = slot.read(row);
+            }
+        }
+    }
+}
