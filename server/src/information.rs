@@ -39,6 +39,8 @@ struct Information<'a> {
     model: ModelFile<'a>,
     warnings: &'a [Warning],
     server_version: &'static str,
+    /// Which instructions score rows on this pod's processor; scores do not depend on it.
+    kernel: &'static str,
 }
 
 #[derive(Serialize)]
@@ -62,7 +64,7 @@ struct ModelFile<'a> {
 }
 
 /// The body for a model of this name.
-pub(crate) fn render(name: &str, namespace: &str, description: &Description) -> Bytes {
+pub(crate) fn render(name: &str, namespace: &str, description: &Description, kernel: &'static str) -> Bytes {
     let information = Information {
         name,
         namespace,
@@ -80,6 +82,7 @@ pub(crate) fn render(name: &str, namespace: &str, description: &Description) -> 
         },
         warnings: &description.warnings,
         server_version: env!("CARGO_PKG_VERSION"),
+        kernel,
     };
     serde_json::to_vec(&information).unwrap_or_default().into()
 }

@@ -99,7 +99,7 @@ impl App {
     /// Takes the model into service; the first one stays.
     pub(crate) fn serve(&self, loaded: Loaded) {
         let Loaded { model, description } = loaded;
-        let information = information::render(&self.name, &self.namespace, &description);
+        let information = information::render(&self.name, &self.namespace, &description, model.kernel());
         self.metrics.describe_model(&self.name, &self.namespace, &description);
         // A second model is never loaded: a revision is immutable.
         let _ = self.served.set(Arc::new(Served::new(model, description.revision, information)));
