@@ -123,10 +123,8 @@ unsafe fn walk<const TILES: usize, const BLENDED: usize>(
             return;
         }
         for (tile, ((_, at), sums)) in tiles.iter().zip(sums).enumerate() {
-            let mut numbers = Numbers([0; LANES]);
-            _mm512_store_si512(numbers.0.as_mut_ptr().cast(), *at);
             let values = std::slice::from_raw_parts(values.add(tile * stride), stride);
-            portable::descend(tree, values, numbers.0, sums);
+            portable::descend(tree, values, numbers(*at).0, sums);
         }
     }
 }
@@ -280,11 +278,19 @@ unsafe fn blend<const SLOTS: usize>(base: *const f32, slot: __m512i) -> __m512 {
 #[repr(C, align(64))]
 struct Numbers([u32; LANES]);
 
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+fn numbers(of: __m512i) -> Numbers {
+    let mut numbers = Numbers([0; LANES]);
+    // SAFETY: 16 numbers of 32 bits, aligned.
+    unsafe { _mm512_store_si512(numbers.0.as_mut_ptr().cast(), of) };
+    numbers
+}
+
 /// An expression of each row's number, as arguments of a function.
 macro_rules! each {
     ($numbers:expr, |$number:ident| $value:expr, $function:path) => {{
-        let mut numbers = Numbers([0; LANES]);
-        _mm512_store_si512(numbers.0.as_mut_ptr().cast(), $numbers);
+        let numbers: &Numbers = &$numbers;
         macro_rules! of {
             ($lane:literal) => {{
                 let $number = numbers.0[$lane] as usize;
@@ -318,7 +324,7 @@ macro_rules! each {
 unsafe fn load_values(base: *const f32, slot: __m512i) -> __m512 {
     let lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     let places = _mm512_or_epi32(_mm512_slli_epi32::<4>(slot), lanes);
-    unsafe { each!(places, |place| *base.add(place), _mm512_setr_ps) }
+    unsafe { each!(numbers(places), |place| *base.add(place), _mm512_setr_ps) }
 }
 
 /// Thresholds and slots of any positions.
@@ -327,8 +333,8 @@ unsafe fn load_values(base: *const f32, slot: __m512i) -> __m512 {
 unsafe fn load_nodes(nodes: *const HeapNode, at: __m512i) -> (__m512, __m512i) {
     unsafe {
         (
-            each!(at, |at| (*nodes.add(at)).threshold, _mm512_setr_ps),
-            each!(at, |at| (*nodes.add(at)).slot as i32, _mm512_setr_epi32),
+            each!(numbers(at), |at| (*nodes.add(at)).threshold, _mm512_setr_ps),
+            each!(numbers(at), |at| (*nodes.add(at)).slot as i32, _mm512_setr_epi32),
         )
     }
 }
@@ -339,7 +345,7 @@ unsafe fn add_leaves(leaves: &[f64], at: __m512i, sums: &mut Sums) {
     // Where the root would be.
     let leaves = leaves.as_ptr().wrapping_sub(leaves.len());
     unsafe {
-        let [low, high] = each!(at, |at| *leaves.wrapping_add(at), halves);
+        let [low, high] = each!(numbers(at), |at| *leaves.wrapping_add(at), halves);
         let sums: *mut f64 = sums.0.as_mut_ptr();
         _mm512_store_pd(sums, _mm512_add_pd(_mm512_load_pd(sums), low));
         _mm512_store_pd(sums.add(8), _mm512_add_pd(_mm512_load_pd(sums.add(8)), high));

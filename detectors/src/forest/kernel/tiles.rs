@@ -5,8 +5,8 @@ use ndarray::ArrayView2;
 use super::super::slots::Slots;
 use super::padded::{LANES, Lanes, Padded};
 
-/// The most values of a block: with a tree they fit the first-level cache.
-const MAX_VALUES: usize = 6_500;
+/// The most values of a block: 256 KiB, which the second-level cache holds. Tiles in step matter more than the first.
+const MAX_VALUES: usize = 65_536;
 /// The most tiles of a block.
 pub(super) const MAX_TILES: usize = 32;
 /// The most tiles where trees are small: more would not help.
