@@ -44,7 +44,11 @@ own_processes() { # own_processes PATTERN: those whose name matches and that wer
   done
 }
 own_docker_processes() { own_processes 'dockerd|containerd|containerd-shim[^ ]*'; }
-own_docker_mounts() { awk -v data="$DOCKER_DATA/" -v run="$DOCKER_RUN/" 'index($2, data) == 1 || index($2, run) == 1 { print $2 }' /proc/mounts; }
+# (dockerd mounts its data folder upon itself; a disk that was mounted there before has the root /)
+own_docker_mounts() {
+  awk -v data="$DOCKER_DATA" -v run="$DOCKER_RUN/" \
+    '$5 == data && $4 != "/" || index($5, data "/") == 1 || index($5, run) == 1 { print $5 }' /proc/self/mountinfo
+}
 docker_interfaces() { ip -o link show | awk -F': ' '{ sub(/@.*/, "", $2); print $2 }' | grep -E '^(docker0|br-[0-9a-f]{12}|veth[0-9a-f]{7})$' || true; }
 docker_cgroups() { find /sys/fs/cgroup -type d -path '/sys/fs/cgroup/*docker*' 2>/dev/null || true; }
 docker_rules() { { iptables-save && ip6tables-save; } 2>/dev/null | grep -E 'DOCKER|docker0|br-[0-9a-f]{12}' || true; }
