@@ -40,13 +40,11 @@ fn tidy(schema: &mut Value) {
     {
         object.remove("format");
     }
-    for list in ["minimum", "maximum"] {
-        whole(object, list);
+    for number in ["default", "minimum", "maximum"] {
+        whole(object, number);
     }
-    for below in ["properties"] {
-        if let Some(Value::Object(members)) = object.get_mut(below) {
-            members.values_mut().for_each(tidy);
-        }
+    if let Some(Value::Object(members)) = object.get_mut("properties") {
+        members.values_mut().for_each(tidy);
     }
     for below in ["items", "additionalProperties"] {
         if let Some(schema) = object.get_mut(below) {
@@ -73,29 +71,13 @@ fn whole(object: &mut Map<String, Value>, key: &str) {
     }
 }
 
-/// `default: {}` for members whose own members all have defaults or are optional, if any has one.
+/// `default: {}` for members that are objects with a default: the derive writes the whole object out, and its members' own
+/// defaults say the same.
 fn default_objects(object: &mut Map<String, Value>) {
-    let required: Vec<String> = object
-        .get("required")
-        .and_then(Value::as_array)
-        .map(|r| r.iter().filter_map(|v| v.as_str().map(str::to_owned)).collect())
-        .unwrap_or_default();
     let Some(Value::Object(members)) = object.get_mut("properties") else { return };
-    for (name, member) in members {
-        if let Some(default) = member.get("default").cloned() {
-            // The derive writes the default object out; the members' own defaults say the same.
-            let is_object = default.is_object() && member.get("properties").is_some();
-            if is_object {
-                member["default"] = json!({});
-            } else if let Some(number) = default.as_f64().filter(|v| v.fract() == 0.0 && !default.is_u64()) {
-                #[allow(clippy::cast_possible_truncation, reason = "defaults are small")]
-                let number = number as i64;
-                member["default"] = json!(number);
-            }
+    for member in members.values_mut() {
+        if member.get("default").is_some_and(Value::is_object) && member.get("properties").is_some() {
+            member["default"] = json!({});
         }
-        debug_assert!(
-            !(required.contains(name) && member.get("default").is_some()),
-            "{name} is required and defaulted"
-        );
     }
 }

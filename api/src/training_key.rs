@@ -9,7 +9,8 @@ use sha2::{Digest, Sha256};
 
 use crate::spec::AnomalyModelSpec;
 
-/// Version of the model's bytes: raised when the same input begins to give another model.
+/// Raised when the same input begins to give another model that must take the place of the old one. Not the version of the
+/// model file: a file that can still be read is a reason for no retraining.
 pub const MODEL_FORMAT: u32 = 1;
 
 /// Members of the isolation forest that are always part of the key.

@@ -7,10 +7,11 @@ use k8s_openapi::api::batch::v1::{
     PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
 use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, KeyToPath, PodSpec, PodTemplateSpec, Volume, VolumeMount,
+    ConfigMapVolumeSource, Container, KeyToPath, PodSpec, PodTemplateSpec, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use super::volumes::mount;
 use super::{metadata, security, training_input};
 use crate::settings::Settings;
 use crate::training::Run;
@@ -116,14 +117,5 @@ fn config_map_volume(volume: &str, config_map: &str, only: Option<&str>) -> Volu
             ..ConfigMapVolumeSource::default()
         }),
         ..Volume::default()
-    }
-}
-
-fn mount(volume: &str, path: &str) -> VolumeMount {
-    VolumeMount {
-        name: volume.into(),
-        mount_path: path.into(),
-        read_only: Some(true),
-        ..VolumeMount::default()
     }
 }

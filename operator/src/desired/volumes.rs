@@ -36,7 +36,8 @@ pub(super) fn mounts(public: Option<&Public>) -> Vec<VolumeMount> {
     mounts
 }
 
-fn mount(volume: &str, path: &str) -> VolumeMount {
+/// A volume where a container may read it.
+pub(super) fn mount(volume: &str, path: &str) -> VolumeMount {
     VolumeMount {
         name: volume.into(),
         mount_path: path.into(),
