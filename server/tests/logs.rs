@@ -62,7 +62,7 @@ async fn neither_authorization_nor_the_query_nor_the_body_nor_a_hash_is_logged()
     let writer = captured.clone();
     tracing_subscriber::fmt().with_max_level(Level::TRACE).with_writer(move || writer.clone()).init();
 
-    let file = std::env::temp_dir().join(format!("anomaly-server-logs-{}", std::process::id()));
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("server-logs");
     std::fs::write(&file, "ann:topsecrethash\nann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n").unwrap();
     let loopback = ([127, 0, 0, 1], 0).into();
     let mut config = Config::new("machine", model(), loopback);

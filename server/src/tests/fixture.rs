@@ -171,9 +171,11 @@ pub(super) const JSON: &str = "application/json";
 pub(super) const NDJSON: &str = "application/x-ndjson";
 pub(super) const CSV: &str = "text/csv";
 
-/// A fresh directory of this test's own.
+/// A fresh directory of this test's own, where `cargo clean` finds it.
 pub(super) fn directory(name: &str) -> PathBuf {
-    let path = std::env::temp_dir().join(format!("anomaly-server-{}-{name}", std::process::id()));
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tmp/server");
+    let name = format!("{}-{name}", std::process::id());
+    let path = std::path::Path::new(path).join(name);
     let _ = std::fs::remove_dir_all(&path);
     std::fs::create_dir_all(&path).unwrap();
     path
