@@ -14,6 +14,9 @@ package() {
     helm) echo helm.sh/helm/v3/cmd/helm ;;
     kind) echo sigs.k8s.io/kind ;;
     kube*) echo "k8s.io/kubernetes/cmd/$1" ;;
+    prometheus-operator) echo github.com/prometheus-operator/prometheus-operator/cmd/operator ;;
+    prometheus-config-reloader) echo github.com/prometheus-operator/prometheus-operator/cmd/prometheus-config-reloader ;;
+    prometheus | promtool) echo "github.com/prometheus/prometheus/cmd/$1" ;;
     traefik) echo github.com/traefik/traefik/v3/cmd/traefik ;;
     *) die "tools/go.mod has no command $1" ;;
   esac
@@ -78,6 +81,7 @@ long "tools: Go modules" "$CACHE/tools/download.log" list_packages
 long "tools: building ${missing[*]}" "$CACHE/tools/build.log" nice -n "${BUILD_NICE:-0}" go build "${flags[@]}" -v -o "$work/" "${paths[@]}"
 [ ! -e "$work/v3" ] || mv "$work/v3" "$work/server"
 [ ! -e "$work/server" ] || mv "$work/server" "$work/etcd"
+[ ! -e "$work/operator" ] || mv "$work/operator" "$work/prometheus-operator"
 for name in "${missing[@]}"; do
   mv "$work/$name" "$CACHE/bin/$name"
   key "$name" >"$CACHE/tools/$name.key"
