@@ -5,7 +5,7 @@ SHELL := /bin/bash
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
-.PHONY: help up down status run fmt lint unit chart-test e2e test crds clean-cache
+.PHONY: help up down status run fmt lint unit clients chart-test e2e test crds clean-cache
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -22,7 +22,7 @@ status: ## what runs, and where
 run: ## the quick-start model without a cluster, on http://localhost:8000
 	@$(STATIC_BUILD) -p cli && exec target/$(HOST)/static/anomaly run -f examples/quickstart.yaml
 
-test: ## everything a change must pass: lint, unit, chart and end-to-end tests on a cluster of its own
+test: ## everything a change must pass: lint, unit, clients, chart and end-to-end tests on a cluster of its own
 	@hack/test.sh
 
 lint: ## format, scripts, clippy, licences and banned crates
@@ -30,6 +30,9 @@ lint: ## format, scripts, clippy, licences and banned crates
 
 unit: ## tests that need no cluster; generated files are fresh
 	@hack/test.sh unit
+
+clients: ## the server asked by other people's clients: browsers, test generators, Python packages
+	@hack/test.sh clients
 
 chart-test: ## the Helm chart's own tests
 	@hack/test.sh chart

@@ -27,6 +27,8 @@ die() {
 
 have() { command -v "$1" >/dev/null 2>&1; }
 
+can_install() { [ "$(id -u)" = 0 ] && have apt-get; }
+
 # long LABEL LOG COMMAND…: runs a command that takes a while with its output in a file. While it runs, every 15 seconds a
 # line says how far it is: what the function `progress` prints, by default the last line of the log.
 long() {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test.sh [lint|unit|chart|e2e]…: what a change must pass; all of it when nothing is named. Ends with a ledger of its steps in
+# test.sh [lint|unit|clients|chart|e2e]…: what a change must pass; all of it when nothing is named. Ends with a ledger of its steps in
 # seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -63,6 +63,11 @@ unit() {
   step "unit tests" cargo test --workspace --locked --quiet
 }
 
+# Servers of this tree, asked by clients, browsers and test generators that others wrote.
+clients() {
+  step "other people's clients" "$here/clients/run.sh"
+}
+
 chart() {
   step "tools" "$here/tools/find.sh"
   step "chart" "$ROOT/charts/test.sh"
@@ -87,10 +92,10 @@ e2e() {
   step "cluster removed, nothing left" "$here/down.sh"
 }
 
-[ $# -gt 0 ] || set -- lint unit chart e2e
+[ $# -gt 0 ] || set -- lint unit clients chart e2e
 for part in "$@"; do
   case $part in
-    lint | unit | chart | e2e) "$part" ;;
-    *) die "usage: test.sh [lint|unit|chart|e2e]…" ;;
+    lint | unit | clients | chart | e2e) "$part" ;;
+    *) die "usage: test.sh [lint|unit|clients|chart|e2e]…" ;;
   esac
 done

@@ -20,6 +20,10 @@ enum Command {
     /// value out of range is an error. Data in a ConfigMap must be in the same file.
     #[command(after_help = "Example:\n  anomaly run -f examples/quickstart.yaml")]
     Run(cli::run::Arguments),
+
+    /// Trains the AnomalyModel in a file into a directory, for `anomaly-server --model-dir`.
+    #[command(after_help = "Example:\n  anomaly train -f examples/quickstart.yaml --out model")]
+    Train(cli::train::Arguments),
 }
 
 #[tokio::main]
@@ -28,6 +32,7 @@ async fn main() -> ExitCode {
     log_to_stderr();
     let ended = match arguments.command {
         Command::Run(arguments) => cli::run::run(&arguments, &mut std::io::stdout().lock()).await,
+        Command::Train(arguments) => cli::train::train(&arguments, &mut std::io::stdout().lock()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

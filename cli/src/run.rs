@@ -60,6 +60,14 @@ pub enum RunError {
     /// There is no model of this data.
     #[error("cannot train: {0}")]
     Train(#[from] TrainerError),
+    /// The directory cannot be written.
+    #[error("cannot write the model to {directory}: {source}")]
+    Write {
+        /// The directory.
+        directory: String,
+        /// Why.
+        source: std::io::Error,
+    },
     /// The port is taken, or the model is refused.
     #[error("cannot serve: {0} (another port: --port)")]
     Serve(#[from] StartError),
@@ -73,8 +81,7 @@ pub enum RunError {
 /// # Errors
 /// Whatever is wrong with the file, its data or the port.
 pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunError> {
-    let file = arguments.file.display().to_string();
-    let plan = plan(arguments, file)?;
+    let plan = plan(&arguments.file, arguments.model.as_deref())?;
     let began = Instant::now();
     let trained = trainer::train(&plan.input, &plan.data)?;
     write!(out, "{}", summary(&plan, &trained, began.elapsed()))?;
@@ -87,8 +94,10 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunE
     Ok(())
 }
 
-fn plan(arguments: &Arguments, file: String) -> Result<Plan, RunError> {
-    let text = match read(&arguments.file) {
+/// What the file's model is trained on.
+pub(crate) fn plan(path: &Path, model: Option<&str>) -> Result<Plan, RunError> {
+    let file = path.display().to_string();
+    let text = match read(path) {
         Ok(text) => text,
         Err(source) => return Err(RunError::Read { file, source }),
     };
@@ -96,8 +105,7 @@ fn plan(arguments: &Arguments, file: String) -> Result<Plan, RunError> {
         Ok(manifest) => manifest,
         Err(faults) => return Err(RunError::Manifest { file, faults }),
     };
-    Plan::new(&manifest, arguments.model.as_deref())
-        .map_err(|reason| RunError::Plan { file, reason: Box::new(reason) })
+    Plan::new(&manifest, model).map_err(|reason| RunError::Plan { file, reason: Box::new(reason) })
 }
 
 fn read(file: &Path) -> std::io::Result<String> {

@@ -94,6 +94,22 @@ fn the_printed_request_is_one_that_works() {
 }
 
 #[test]
+fn a_trained_directory_is_what_the_server_loads() {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("trained-{}", std::process::id()));
+    let arguments = ["train", "-f", "examples/inline.yaml", "--out", directory.to_str().unwrap()];
+    let Output { status, stdout, .. } = anomaly(&arguments).output().unwrap();
+    assert!(status.success());
+    assert!(String::from_utf8(stdout).unwrap().contains("written"));
+
+    let description = std::fs::read(directory.join(server::DESCRIPTION_FILE)).unwrap();
+    let description: detectors::Description = serde_json::from_slice(&description).unwrap();
+    let model = std::fs::read(directory.join(server::MODEL_FILE)).unwrap();
+    assert_eq!(description.model_bytes, model.len() as u64);
+    assert_eq!(detectors::Model::decode(&model).unwrap().features(), description.features);
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
 fn refusals_are_one_message_and_exit_code_one() {
     assert!(refused(&["run", "-f", "no/such.yaml"]).starts_with("error: cannot read no/such.yaml: "));
     let said = refused(&["run", "-f", "examples/data/machine-temperature/hourly.csv"]);
