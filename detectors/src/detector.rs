@@ -8,6 +8,7 @@ use ndarray::ArrayView2;
 
 use crate::config::Parameters;
 use crate::description::Warning;
+use crate::explanation::Level;
 use crate::forest::IsolationForest;
 use crate::matrix::{CheckedMatrix, in_range};
 
@@ -57,6 +58,10 @@ pub trait Detector: Sized {
 
     /// The score of a measure: never decreasing.
     fn score(&self, measure: f64) -> f64;
+
+    /// How much each column of one row of d values, all accepted, adds to its being anomalous, into a slice of
+    /// length d; and what these numbers lead from and to. Does not allocate.
+    fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level;
 
     /// A row close to `row` where the detector's answer changes abruptly, if it has such places; `which` chooses
     /// among them. Such rows show first when a machine computes differently.
@@ -144,6 +149,12 @@ impl Fitted {
     pub(crate) fn score(&self, measure: f64) -> f64 {
         match self {
             Self::IsolationForest(forest) => forest.score(measure),
+        }
+    }
+
+    pub(crate) fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
+        match self {
+            Self::IsolationForest(forest) => forest.explain_row(row, contributions),
         }
     }
 

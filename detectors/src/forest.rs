@@ -8,6 +8,7 @@
 //! Scores are those of scikit-learn's `score_samples` for the same trees: path lengths are summed in f64, in the
 //! order of the trees and with its association. This module neither knows thresholds nor severities.
 
+mod explain;
 mod grow;
 mod imported;
 mod kernel;
@@ -23,6 +24,7 @@ use crate::columns::{self, ColumnSummary};
 use crate::config::IsolationForestParameters;
 use crate::description::Warning;
 use crate::detector::{Detector, FitError};
+use crate::explanation::Level;
 use crate::matrix::{CheckedMatrix, in_range};
 use crate::threshold::Line;
 
@@ -48,6 +50,8 @@ pub struct IsolationForest {
     lengths: PathLengths,
     /// trees · c(max_samples).
     denominator: f64,
+    /// The path length that a training row has on average: what explanations start from.
+    baseline: f64,
     routes_missing: bool,
     routes_infinite: bool,
 }
@@ -100,8 +104,18 @@ impl IsolationForest {
         let normal = lengths.of(max_samples).ok_or(ForestError::PathLength { samples: max_samples })?;
         let trees = PackedTrees::pack(&trees, &medians, max_samples, &lengths)?;
         let denominator = trees.len() as f64 * normal;
+        let baseline = explain::baseline(&trees);
         let layout = Layout::new(trees);
-        Ok(Self { medians, max_samples, layout, lengths, denominator, routes_missing, routes_infinite })
+        Ok(Self {
+            medians,
+            max_samples,
+            layout,
+            lengths,
+            denominator,
+            baseline,
+            routes_missing,
+            routes_infinite,
+        })
     }
 
     /// The trees as they could be given to [`IsolationForest::from_trees`]; nodes in preorder.
@@ -215,6 +229,12 @@ impl Detector for IsolationForest {
 
     fn score(&self, path_length_sum: f64) -> f64 {
         path_length::score(path_length_sum, self.denominator)
+    }
+
+    fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
+        assert_eq!([row.len(), contributions.len()], [self.columns(); 2], "a row has all columns");
+        let value = explain::attribute(self.layout.trees(), row, contributions);
+        Level { baseline: self.baseline, value }
     }
 
     /// The row moved onto, one f32 step below or one above a threshold that it meets on its way.

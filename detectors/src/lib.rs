@@ -5,7 +5,7 @@
 //! only the feature `config`; everything that computes needs the feature `engine`.
 //!
 //! The way from rows to verdicts: [`CheckedMatrix`] → [`Model::train`] → [`Model::encode`] → [`Model::decode`] →
-//! [`Model::score_row`].
+//! [`Model::score_row`], and from a verdict to its reasons: [`Model::explain`].
 //!
 //! ```
 //! # #[cfg(feature = "engine")] {
@@ -38,6 +38,8 @@ mod columns;
 #[cfg(feature = "engine")]
 pub mod detector;
 #[cfg(feature = "engine")]
+pub mod explanation;
+#[cfg(feature = "engine")]
 pub mod forest;
 #[cfg(feature = "engine")]
 mod golden;
@@ -54,6 +56,8 @@ mod threshold;
 
 #[cfg(feature = "engine")]
 pub use detector::{Detector, FitError};
+#[cfg(feature = "engine")]
+pub use explanation::Explanation;
 #[cfg(feature = "engine")]
 pub use forest::IsolationForest;
 #[cfg(feature = "engine")]

@@ -10,6 +10,7 @@ use crate::calibration::{Calibration, severity};
 use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
 use crate::detector::Fitted;
+use crate::explanation::{Explanation, Level};
 use crate::golden::{self, GoldenError, GoldenRow, Outcome};
 use crate::matrix::CheckedMatrix;
 use crate::model_file::{self, ModelFileError};
@@ -82,15 +83,44 @@ impl Model {
     /// # Errors
     /// The row's length is not d, or a value is not finite or beyond ±`f32::MAX` and the detector does not route such.
     pub fn score_row(&self, row: &[f64]) -> Result<Scored, RowError> {
+        self.check(row)?;
+        Ok(self.scored(self.outcome(self.fitted.measure_row(row))))
+    }
+
+    /// Why one row of d values scores as it does: how much each column adds. See [`crate::explanation`].
+    ///
+    /// # Errors
+    /// As [`Model::score_row`].
+    pub fn explain(&self, row: &[f64]) -> Result<Explanation, RowError> {
+        let mut contributions = vec![0.0; self.fitted.columns()];
+        let level = self.explain_into(row, &mut contributions)?;
+        Ok(Explanation::new(level, contributions))
+    }
+
+    /// [`Model::explain`] for many rows: the contributions go into a slice of length d, and nothing is allocated.
+    ///
+    /// # Errors
+    /// As [`Model::score_row`].
+    ///
+    /// # Panics
+    /// The slice has not length d; see [`Model::features`].
+    pub fn explain_into(&self, row: &[f64], contributions: &mut [f64]) -> Result<Level, RowError> {
+        self.check(row)?;
+        Ok(self.fitted.explain_row(row, contributions))
+    }
+
+    fn check(&self, row: &[f64]) -> Result<(), RowError> {
         let expected = self.fitted.columns();
         if row.len() != expected {
             return Err(RowError::WrongLength { expected, got: row.len() });
         }
-        if let Some(column) = row.iter().position(|&value| !self.fitted.accepts(value)) {
-            let feature = self.facts.features[column].clone();
-            return Err(RowError::NotFinite { column, feature, value: row[column] });
+        match row.iter().position(|&value| !self.fitted.accepts(value)) {
+            None => Ok(()),
+            Some(column) => {
+                let feature = self.facts.features[column].clone();
+                Err(RowError::NotFinite { column, feature, value: row[column] })
+            }
         }
-        Ok(self.scored(self.outcome(self.fitted.measure_row(row))))
     }
 
     /// Scores rows of shape (n, d): the same results as row by row, faster.

@@ -28,7 +28,7 @@ pub use choice::Kernel;
 pub(super) use padded::{LANES, Lanes, Padded};
 
 /// The most slots that are cast on the stack.
-const STACK_SLOTS: usize = 256;
+pub(super) const STACK_SLOTS: usize = 256;
 
 /// Checked trees, laid out for the kernels.
 #[derive(Clone, Debug)]

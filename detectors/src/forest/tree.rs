@@ -131,7 +131,7 @@ impl Node {
 pub(super) struct PackedTrees {
     slots: Slots,
     nodes: Vec<Node>,
-    /// What a leaf adds to the sum of path lengths; 0 for a split.
+    /// What a leaf adds to the sum of path lengths; of a split, what its training rows add on average.
     values: Vec<f64>,
     /// The training rows in a leaf; 0 for a split.
     samples: Vec<u32>,
@@ -250,7 +250,20 @@ impl PackedTrees {
             return Err((at, "the node is never reached"));
         }
         self.trees.push(Extent { begin, end: self.nodes.len(), depth });
+        self.value_splits(begin);
         Ok(())
+    }
+
+    /// Gives each split of the last tree the mean of its children's values, weighted by their training rows.
+    fn value_splits(&mut self, begin: usize) {
+        let (nodes, values) = (&self.nodes[begin..], &mut self.values[begin..]);
+        let mut rows: Vec<f64> = self.samples[begin..].iter().map(|&samples| f64::from(samples)).collect();
+        // Children are laid out behind their parents.
+        for (at, node) in nodes.iter().enumerate().rev().filter(|(at, node)| node.left() != *at) {
+            let (left, right) = (node.left(), node.left() + 1);
+            rows[at] = rows[left] + rows[right];
+            values[at] = (rows[left] * values[left] + rows[right] * values[right]) / rows[at];
+        }
     }
 
     fn push(&mut self, threshold: f32, slot: u32, left: usize, value: f64, samples: u32) {

@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
 
 pub mod npz;
+pub mod sklearn;
 
 use detectors::{CheckedMatrix, DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
 

@@ -1,0 +1,97 @@
+//! Forests fitted by scikit-learn, with queries and what it answered; see `data/README.md`.
+
+use std::io::Read;
+
+use detectors::IsolationForest;
+use detectors::forest::{ImportedForest, ImportedTree, Unusual};
+use flate2::read::GzDecoder;
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+pub struct Case {
+    pub model: Model,
+    pub queries: Vec<Vec<Value>>,
+    pub depth_sums: Option<Vec<f64>>,
+    pub score_samples: Vec<f64>,
+    pub decision_function: Vec<f64>,
+    pub predict: Vec<i8>,
+}
+
+#[derive(Deserialize)]
+pub struct Model {
+    pub offset: f64,
+    pub n_features_in: u32,
+    pub max_samples: u32,
+    pub trees: Vec<ImportedTree>,
+}
+
+/// JSON has neither NaN nor infinities.
+#[derive(Deserialize)]
+#[serde(untagged)]
+pub enum Value {
+    Number(f64),
+    Infinite(String),
+    Missing(()),
+}
+
+impl Value {
+    pub fn number(&self) -> f64 {
+        match self {
+            Self::Number(number) => *number,
+            Self::Infinite(text) => text.parse().unwrap(),
+            Self::Missing(()) => f64::NAN,
+        }
+    }
+}
+
+impl Case {
+    pub fn read(compressed: &[u8]) -> Self {
+        let mut json = String::new();
+        GzDecoder::new(compressed).read_to_string(&mut json).unwrap();
+        serde_json::from_str(&json).unwrap()
+    }
+
+    /// Row by row.
+    pub fn values(&self) -> Vec<f64> {
+        self.queries.iter().flatten().map(Value::number).collect()
+    }
+
+    /// What an export would hold; unusual values are routed if there are any among these.
+    pub fn forest(&self, values: &[f64]) -> ImportedForest {
+        let route = |is: bool| if is { Unusual::Route } else { Unusual::Refuse };
+        let Model { offset, n_features_in, max_samples, trees } = &self.model;
+        let leaves = trees.iter().flat_map(|tree| &tree.n_node_samples);
+        ImportedForest {
+            n_features_in: *n_features_in,
+            max_samples: *max_samples,
+            trees: trees.clone(),
+            c: leaves.chain([max_samples]).map(|&n| (n, c(n))).collect(),
+            offset: *offset,
+            depth_cut: None,
+            missing: route(values.iter().any(|value| value.is_nan())),
+            non_finite: route(values.iter().any(|value| value.abs() > f64::from(f32::MAX))),
+        }
+    }
+
+    /// The smallest sum of path lengths that scikit-learn calls ordinary. Its power function differs from a correctly
+    /// rounded one in the last bit of one score in twenty, so where the offset is the score of a row, only that row's
+    /// own sum says where scikit-learn's verdict changes; elsewhere the offset does.
+    pub fn cut(&self, forest: &IsolationForest, sums: &[f64]) -> f64 {
+        match self.decision_function.iter().position(|&decision| decision == 0.0) {
+            Some(row) => sums[row],
+            None => forest.cut(self.model.offset),
+        }
+    }
+}
+
+/// c(n) as scikit-learn computes it.
+pub fn c(n: u32) -> f64 {
+    match n {
+        0 | 1 => 0.0,
+        2 => 1.0,
+        _ => {
+            let n = f64::from(n);
+            2.0 * ((n - 1.0).ln() + 0.577_215_664_901_532_9) - 2.0 * (n - 1.0) / n
+        }
+    }
+}
