@@ -21,6 +21,8 @@ pub struct Config {
     pub http_address: SocketAddr,
     /// The port behind an ingress; none = not opened.
     pub public: Option<Public>,
+    /// The certificate with which all ports speak TLS; none = plain HTTP.
+    pub tls: Option<TlsFiles>,
     /// Sizes and times.
     pub limits: Limits,
     /// How it ends.
@@ -36,6 +38,7 @@ impl Config {
             model,
             http_address,
             public: None,
+            tls: None,
             limits: Limits::default(),
             drain: Drain::default(),
         }
@@ -60,6 +63,22 @@ impl Public {
     pub fn new(address: SocketAddr, htpasswd_file: impl Into<PathBuf>) -> Self {
         let htpasswd_file = htpasswd_file.into();
         Self { address, htpasswd_file, base_path: BasePath::default(), htpasswd_poll: Duration::from_secs(2) }
+    }
+}
+
+/// Where certificate and key are: `tls.crt` and `tls.key`, as in a Secret of type `kubernetes.io/tls`.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    /// The directory of both.
+    pub directory: PathBuf,
+    /// How often they are read again.
+    pub poll: Duration,
+}
+
+impl TlsFiles {
+    /// With the default poll interval.
+    pub fn new(directory: impl Into<PathBuf>) -> Self {
+        Self { directory: directory.into(), poll: Duration::from_secs(2) }
     }
 }
 

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use server::{BasePath, Config, Drain, Limits, Public, Source};
+use server::{BasePath, Config, Drain, Limits, Public, Source, TlsFiles};
 
 use crate::logs::LogFormat;
 
@@ -38,6 +38,9 @@ pub(crate) struct Flags {
     /// Path under which the public port serves.
     #[arg(long, env, default_value = "/")]
     public_base_path: BasePath,
+    /// Directory with tls.crt and tls.key: all ports speak TLS. Read again when they change.
+    #[arg(long, env)]
+    tls_dir: Option<PathBuf>,
     /// Threads that serve [default: min(4, CPUs of the cgroup or the node)].
     #[arg(long, env, value_parser = parse_threads)]
     worker_threads: Option<usize>,
@@ -93,6 +96,7 @@ impl Flags {
         Config {
             model_namespace: self.model_namespace,
             public,
+            tls: self.tls_dir.map(TlsFiles::new),
             limits,
             drain: Drain { lame_duck: self.lame_duck, ..Drain::default() },
             ..Config::new(self.model_name, Source::Directory(self.model_dir), self.http_address)

@@ -22,6 +22,7 @@ mod prediction;
 mod predictions;
 mod problem;
 mod query;
+mod refusals;
 mod request_id;
 mod route;
 mod server;
@@ -29,10 +30,11 @@ mod signals;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod vector;
 
 pub use self::base_path::{BasePath, BasePathError};
-pub use self::config::{Config, Drain, Limits, Public};
+pub use self::config::{Config, Drain, Limits, Public, TlsFiles};
 pub use self::model::{DESCRIPTION_FILE, LoadError, MODEL_FILE, Source};
 pub use self::server::{Server, StartError, Stop};
 

@@ -9,6 +9,9 @@ use clap::Parser as _;
 use crate::flags::Flags;
 
 fn main() -> anyhow::Result<()> {
+    // First of all: without a provider the first TLS connection would panic.
+    let provider = rustls::crypto::ring::default_provider().install_default();
+    anyhow::ensure!(provider.is_ok(), "another TLS provider was installed already");
     let flags = Flags::parse();
     logs::start(flags.log_format);
     let threads = flags.worker_threads();

@@ -13,6 +13,7 @@ use prometheus::{
     TextEncoder,
 };
 
+use crate::refusals::Refusals;
 use crate::route::Route;
 
 /// The codes that have a counter of their own; all others are `other`.
@@ -46,6 +47,7 @@ pub(crate) struct Metrics {
     pub(crate) http: PortMetrics,
     pub(crate) public: PortMetrics,
     pub(crate) predictions: PredictionMetrics,
+    pub(crate) refusals: Refusals,
     model_info: IntGaugeVec,
 }
 
@@ -85,6 +87,7 @@ impl Metrics {
             public: vectors
                 .port(PortName::Public, &[Route::Prediction, Route::ModelInformation, Route::Other])?,
             predictions: PredictionMetrics::register(&registry)?,
+            refusals: Refusals::register(&registry)?,
             model_info: add(
                 &registry,
                 IntGaugeVec::new(
@@ -238,7 +241,10 @@ impl Vectors {
     }
 }
 
-fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> prometheus::Result<C> {
+pub(crate) fn add<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: C,
+) -> prometheus::Result<C> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
 }

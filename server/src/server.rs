@@ -16,11 +16,12 @@ use tracing::{info, warn};
 use crate::app;
 use crate::auth::{self, Gate};
 use crate::base_path::BasePath;
-use crate::config::{Config, Drain, Public};
+use crate::config::{Config, Drain, Public, TlsFiles};
 use crate::listen::{self, Phase, Phases, Port};
 use crate::metrics::{Metrics, PortName};
 use crate::model::{self, LoadError, Loaded, Source};
 use crate::state::App;
+use crate::tls::{self, Tls};
 
 /// Why a server cannot start. A model directory that cannot be loaded is no reason: see `/readyz`.
 #[derive(Debug, Error)]
@@ -80,9 +81,10 @@ impl Server {
     pub async fn bind(config: Config) -> Result<Self, StartError> {
         let mut background = JoinSet::new();
         let gate = config.public.as_ref().map(|_| Arc::new(Gate::new(&config.model_name)));
-        let app =
-            App::new(config.model_name, config.model_namespace, config.limits, Metrics::new()?, gate.clone());
-        let app = Arc::new(app);
+        let metrics = Metrics::new()?;
+        let tls = config.tls.map(|files| start_tls(files, &metrics, &mut background));
+        let app = App::new(config.model_name, config.model_namespace, config.limits, metrics, gate.clone());
+        let app = Arc::new(app.with_tls(tls));
         load(&app, config.model, &mut background)?;
         let public = match (config.public, gate) {
             (Some(public), Some(gate)) => Some(open_public(&app, public, gate, &mut background).await?),
@@ -152,6 +154,14 @@ fn load(app: &Arc<App>, source: Source, background: &mut JoinSet<()>) -> Result<
         }
     }
     Ok(())
+}
+
+fn start_tls(files: TlsFiles, metrics: &Metrics, background: &mut JoinSet<()>) -> Arc<Tls> {
+    let TlsFiles { directory, poll } = files;
+    let tls = Arc::new(Tls::new(metrics.refusals.tls.clone()));
+    let content = tls::read_once(&tls, &directory);
+    background.spawn(tls::watch(Arc::clone(&tls), directory, poll, content));
+    tls
 }
 
 async fn open_public(

@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::model::Loaded;
 use crate::pool::{Pool, RowsInFlight};
 use crate::problem::Problem;
+use crate::tls::Tls;
 
 /// The state behind both ports.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) metrics: Metrics,
     /// None if there is no `public` port: then nothing is asked for a password and readiness needs no password file.
     pub(crate) gate: Option<Arc<Gate>>,
+    /// None if all ports speak plain HTTP.
+    pub(crate) tls: Option<Arc<Tls>>,
     served: OnceLock<Arc<Served>>,
     not_loaded: Mutex<String>,
 }
@@ -78,9 +81,15 @@ impl App {
             rows,
             metrics,
             gate,
+            tls: None,
             served: OnceLock::new(),
             not_loaded,
         }
+    }
+
+    /// All ports speak TLS.
+    pub(crate) fn with_tls(self, tls: Option<Arc<Tls>>) -> Self {
+        Self { tls, ..self }
     }
 
     /// The model, or the 503 that says why there is none.
@@ -88,12 +97,14 @@ impl App {
         self.served.get().ok_or_else(|| Problem::not_ready(self.why_not_loaded()))
     }
 
-    /// Whether this process may get traffic: a checked model, and passwords where they are asked for.
+    /// Whether this process may get traffic: a checked model, passwords where they are asked for, a certificate where
+    /// TLS is spoken.
     pub(crate) fn ready(&self) -> Result<(), String> {
         if self.served.get().is_none() {
             return Err(self.why_not_loaded());
         }
-        self.gate.as_ref().map_or(Ok(()), |gate| gate.ready())
+        self.gate.as_ref().map_or(Ok(()), |gate| gate.ready())?;
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.ready())
     }
 
     /// Takes the model into service; the first one stays.

@@ -14,7 +14,6 @@ use http::header::{CONNECTION, HeaderValue};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use super::activity::{Activity, Doing, Timeouts, Watchdog};
@@ -24,6 +23,7 @@ use super::{Place, Port};
 use crate::body::ReadsOn;
 use crate::problem::Problem;
 use crate::route::Route;
+use crate::tls::Stream;
 
 /// The largest head of a request, and with it what a connection can make us hold outside of bodies: about twice as
 /// much, before any password. All connections of both ports together must stay below a pod's default memory.
@@ -31,12 +31,12 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// One connection.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Stream,
     service: Service,
 }
 
 impl Connection {
-    pub(super) fn new(stream: TcpStream, service: Service) -> Self {
+    pub(super) fn new(stream: Stream, service: Service) -> Self {
         Self { stream, service }
     }
 

@@ -28,6 +28,7 @@ use self::connection::{Connection, Service};
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
 use crate::state::App;
+use crate::tls::{Protocol, Stream};
 
 pub(crate) use self::phase::{Phase, Phases};
 
@@ -94,6 +95,8 @@ impl Port {
         self.app.metrics.port(self.name).connections_refused.inc();
         match Arc::clone(&self.reserve).try_acquire_owned() {
             Ok(permit) => self.spawn(stream, phases, Place::Reserve, permit),
+            // Nothing in plain text where TLS is spoken: there the connection just ends.
+            Err(_) if self.app.tls.is_some() => {}
             Err(_) => drop(tokio::spawn(refuse(stream))),
         }
     }
@@ -114,10 +117,20 @@ impl Port {
         tokio::spawn(async move {
             let open = &service.port().app.metrics.port(service.port().name).connections;
             open.inc();
-            Connection::new(stream, service.clone()).run(phases).await;
+            if let Some(stream) = service.port().secured(stream).await {
+                Connection::new(stream, service.clone()).run(phases).await;
+            }
             open.dec();
             drop(permit);
         });
+    }
+
+    /// After the handshake, which has the time of a head; none if it failed.
+    async fn secured(&self, stream: TcpStream) -> Option<Stream> {
+        match &self.app.tls {
+            None => Some(Stream::Plain(stream)),
+            Some(tls) => tls.accept(stream, Protocol::Http1, self.app.limits.header_timeout).await,
+        }
     }
 
     async fn failed(&self, error: &io::Error) {

@@ -1,4 +1,4 @@
-//! A TCP stream that reports its activity and closes so that the client gets to read the last answer.
+//! A stream that reports its activity and closes so that the client gets to read the last answer.
 //!
 //! Closing a socket with unread bytes makes the kernel send a reset, which takes the answer (a 413, say) from a
 //! client that is still sending. So the write side is shut down first and what still comes is thrown away: for a
@@ -13,11 +13,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 use super::activity::Activity;
 use crate::config::Limits;
+use crate::tls::Stream;
 
 /// What is thrown away at most.
 const MAX_DISCARDED: usize = 64 << 20;
@@ -25,7 +25,7 @@ const MAX_DISCARDED: usize = 64 << 20;
 const CHUNK: usize = 16 << 10;
 
 pub(super) struct Socket {
-    stream: TcpStream,
+    stream: Stream,
     activity: Arc<Activity>,
     linger: Duration,
     lingering: Option<Lingering>,
@@ -41,17 +41,13 @@ struct Lingering {
 }
 
 impl Socket {
-    pub(super) fn new(stream: TcpStream, activity: Arc<Activity>, limits: &Limits) -> Self {
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>, limits: &Limits) -> Self {
         let (linger, stall) = (limits.linger, limits.stall_timeout);
         Self { stream, activity, linger, lingering: None, stall, stalled: None }
     }
 
     /// An attempt to write, ended when there has been no room for too long.
-    fn in_time(
-        &mut self,
-        context: &mut Context<'_>,
-        attempt: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
+    fn in_time<T>(&mut self, context: &mut Context<'_>, attempt: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if attempt.is_ready() {
             self.stalled = None;
             return attempt;
@@ -68,7 +64,8 @@ impl Socket {
         let mut chunk = [0; CHUNK];
         while lingering.discarded < MAX_DISCARDED && lingering.until.as_mut().poll(context).is_pending() {
             let mut buffer = ReadBuf::new(&mut chunk);
-            let read = ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer));
+            // What comes within TLS is not worth deciphering.
+            let read = ready!(Pin::new(self.stream.wire()).poll_read(context, &mut buffer));
             if read.is_err() || buffer.filled().is_empty() {
                 break;
             }
@@ -117,14 +114,16 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        let attempt = Pin::new(&mut self.stream).poll_flush(context);
+        self.in_time(context, attempt)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
             // From here on the time to linger is what bounds the connection.
             self.activity.busy();
-            ready!(Pin::new(&mut self.stream).poll_shutdown(context))?;
+            let attempt = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.in_time(context, attempt))?;
             let until = Box::pin(tokio::time::sleep(self.linger));
             self.lingering = Some(Lingering { until, discarded: 0 });
         }

@@ -12,4 +12,5 @@ mod prediction;
 mod probes;
 mod sockets;
 mod streams;
+mod tls;
 mod wire;

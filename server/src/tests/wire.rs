@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -33,8 +33,13 @@ impl Running {
 
     /// The same, but clients connect to its port `public`.
     pub(super) async fn start_public(public: Public) -> Self {
+        Self::start_public_with(public, |_| {}).await
+    }
+
+    pub(super) async fn start_public_with(public: Public, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = Config::new("machine", in_memory(), ([127, 0, 0, 1], 0).into());
         config.public = Some(public);
+        change(&mut config);
         let server = Server::bind(config).await.unwrap();
         let address = server.public_address().unwrap();
         Self::spawn(server, address)
@@ -46,7 +51,11 @@ impl Running {
     }
 
     pub(super) async fn connect(&self) -> Client {
-        Client { stream: TcpStream::connect(self.address).await.unwrap(), read: Vec::new() }
+        Client::over(self.socket().await)
+    }
+
+    pub(super) async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
     }
 
     pub(super) async fn stop(&self, how: Stop) {
@@ -59,9 +68,14 @@ impl Running {
     }
 }
 
+/// With or without TLS.
+pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
 /// One connection.
 pub(super) struct Client {
-    stream: TcpStream,
+    stream: Box<dyn Wire>,
     read: Vec<u8>,
 }
 
@@ -93,6 +107,10 @@ pub(super) fn ordinary() -> String {
 }
 
 impl Client {
+    pub(super) fn over(stream: impl Wire + 'static) -> Self {
+        Self { stream: Box::new(stream), read: Vec::new() }
+    }
+
     /// Sends all of it, whatever comes back meanwhile.
     pub(super) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         tokio::time::timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.unwrap().unwrap();
