@@ -10,6 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
 
+mod monitoring;
+mod serving;
+
+pub use monitoring::{Alerts, Dashboard, FeatureName, LabelValue, Monitoring, ServiceMonitor};
+pub use serving::{AccessLog, Limits, Page, Serving, ServingTls};
+
 /// Pattern of an object's name: a DNS subdomain.
 #[cfg(feature = "kube")]
 const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
@@ -18,6 +24,13 @@ const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[cfg_attr(feature = "kube", derive(kube::CustomResource, schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    schemars(extend("x-kubernetes-validations" = [{
+        "rule": "!has(self.monitoring) || !has(self.monitoring.driftFeatures) || self.monitoring.driftFeatures.all(d, self.features.exists(f, f.name == d))",
+        "message": "monitoring.driftFeatures may only name features"
+    }]))
+)]
 #[cfg_attr(
     feature = "kube",
     kube(
@@ -79,6 +92,10 @@ pub struct AnomalyModelSpec {
     /// Exposes the model outside the cluster, behind basic auth. Omitted: reachable in the cluster only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingress: Option<Ingress>,
+
+    /// What watches the model. Omitted members are as the operator's administrator decided (chart values `monitoring`).
+    #[serde(default, skip_serializing_if = "Monitoring::is_empty")]
+    pub monitoring: Monitoring,
 }
 
 /// A column of the data.
@@ -160,27 +177,6 @@ pub struct InlineSource {
     /// CSV with a header, at most 64 KiB.
     #[cfg_attr(feature = "kube", schemars(length(min = 1, max = 65_536)))]
     pub csv: String,
-}
-
-/// How the trained model is served.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct Serving {
-    /// Number of scoring pods; 0 serves nothing and keeps the model.
-    #[serde(default = "default_replicas")]
-    #[cfg_attr(feature = "kube", schemars(range(min = 0, max = 1_000)))]
-    pub replicas: i32,
-
-    /// Compute resources of a scoring pod. Omitted members: requests of 20m CPU and 32Mi, a memory limit of 128Mi.
-    #[serde(default, skip_serializing_if = "ResourceRequirements::is_empty")]
-    pub resources: ResourceRequirements,
-}
-
-impl Default for Serving {
-    fn default() -> Self {
-        Self { replicas: default_replicas(), resources: ResourceRequirements::default() }
-    }
 }
 
 /// Exposes the model outside the cluster, behind basic auth.
@@ -301,10 +297,6 @@ fn default_min_rows() -> u32 {
 
 fn default_revision_history_limit() -> u32 {
     2
-}
-
-fn default_replicas() -> i32 {
-    1
 }
 
 fn default_path() -> String {

@@ -7,6 +7,11 @@ use std::fmt;
 use crate::names::{MODEL_NAME_PATTERN, credentials, htpasswd, is_model_name};
 use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
 
+mod limits;
+mod monitoring;
+
+pub use monitoring::{duration_seconds, is_label_key, is_label_value};
+
 /// A field with a value that cannot be honoured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
@@ -60,10 +65,20 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
     check(spec.serving.replicas >= 0, "spec.serving.replicas", "expected 0 or more".into());
     resources("spec.training.resources", &spec.training.resources, &mut errors);
     resources("spec.serving.resources", &spec.serving.resources, &mut errors);
+    limits::limits(&spec.serving.limits, &mut errors);
+    if let Some(tls) = &spec.serving.tls
+        && [credentials(name), htpasswd(name)].contains(&tls.secret_name)
+    {
+        errors.push(FieldError {
+            path: "spec.serving.tls.secretName".into(),
+            message: "this Secret holds generated passwords; name one of type kubernetes.io/tls".into(),
+        });
+    }
     if let Some(ingress) = &spec.ingress {
         annotations(ingress, &mut errors);
         password_secret(name, ingress, &mut errors);
     }
+    monitoring::monitoring(spec, &mut errors);
     errors
 }
 

@@ -31,9 +31,14 @@ fn what_does_not_determine_the_model_is_not_in_the_key() {
             "minRows: 32, revisionHistoryLimit: 2",
             "minRows: 8, revisionHistoryLimit: 7, resources: {limits: {memory: 1Gi}}",
         )
-        .replace("replicas: 2", "replicas: 5, resources: {requests: {cpu: 1}}")
+        .replace(
+            "replicas: 2",
+            "replicas: 5, resources: {requests: {cpu: 1}}, limits: {maxBatchRows: 5}, tls: {secretName: a}, \
+             page: {recentVerdicts: true, recentValues: true}, accessLog: all",
+        )
         .replace("configMap: {name: data, key: train.csv}", "inline: {csv: \"x,y\"}")
-        + "ingress: {host: a.example.com}\nsuspend: true\n";
+        + "ingress: {host: a.example.com}\nsuspend: true\n\
+           monitoring: {driftFeatures: [x], alerts: {severity: critical}, serviceMonitor: {enabled: false}}\n";
     assert_eq!(key(&other), key(V0_1));
 }
 
