@@ -64,7 +64,14 @@ impl Budget {
 /// The whole body of a JSON request.
 pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -> Result<Whole, Problem> {
     require_json(request.headers())?;
-    read_whole(request.into_body(), limit, budget).await
+    let Whole { bytes, held } = read_whole(request.into_body(), limit, budget).await?;
+    Ok(Whole { bytes: bytes.slice(mark(&bytes)..), held })
+}
+
+/// The length of the byte order mark that JSON begins with: some clients write one, and RFC 8259 lets it be ignored.
+pub(crate) fn mark(json: &[u8]) -> usize {
+    const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+    if json.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 }
 }
 
 /// The whole of a body of any type.

@@ -95,6 +95,8 @@ pub struct Limits {
     /// Rows of batches in flight, a stream counting as one chunk; beyond it 503. One batch of the largest size always
     /// fits.
     pub max_concurrent_rows: usize,
+    /// Requests in flight, of all ports, probes and metrics aside; beyond it 503.
+    pub max_concurrent_requests: usize,
     /// Open connections a port; beyond it 503.
     pub max_connections: usize,
     /// From a request's head to its answer.
@@ -116,6 +118,7 @@ impl Default for Limits {
             max_bodies_bytes: 32 << 20,
             max_batch_rows: 10_000,
             max_concurrent_rows: 131_072,
+            max_concurrent_requests: 1_024,
             max_connections: 1_024,
             request_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(5),

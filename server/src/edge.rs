@@ -19,6 +19,7 @@ use crate::auth::Gate;
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
 use crate::problem::Problem;
+use crate::refusals::Refused;
 use crate::request_id;
 use crate::route::Route;
 use crate::state::App;
@@ -40,17 +41,24 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
     let started = Instant::now();
     let id = request_id::of(request.headers());
     let route = Route::of(request.uri().path(), &edge.base);
-    let method = request.method().clone();
-    let mut response = edge.answer(request, next).await;
+    let method = known(request.method());
+    let mut response = edge.answer(route, request, next).await;
     let took = started.elapsed();
     edge.app.metrics.port(edge.port).count(route, response.status().as_u16(), took);
-    edge.log(&method, route, response.status(), took, &id);
+    if let Some(refused) = response.extensions().get::<Refused>() {
+        edge.app.metrics.refusals.count(*refused);
+    }
+    edge.log(method, route, response.status(), took, &id);
     response.headers_mut().insert(request_id::HEADER, id);
     response
 }
 
 impl Edge {
-    async fn answer(&self, request: Request, next: Next) -> Response {
+    async fn answer(&self, route: Route, request: Request, next: Next) -> Response {
+        let _in_flight = match self.app.requests.admit(route) {
+            Ok(permit) => permit,
+            Err(problem) => return problem.into_response(),
+        };
         if let Some(gate) = &self.gate
             && let Err(problem) = gate.admit(request.headers()).await
         {
@@ -67,14 +75,30 @@ impl Edge {
         }
     }
 
-    fn log(&self, method: &Method, route: Route, status: StatusCode, took: Duration, id: &HeaderValue) {
+    fn log(&self, method: &'static str, route: Route, status: StatusCode, took: Duration, id: &HeaderValue) {
         let (port, route, status) = (self.port.label(), route.label(), status.as_u16());
         let duration_ms = took.as_millis();
         let request_id = id.to_str().unwrap_or_default();
         if status == 500 || took >= SLOW {
-            warn!(%method, route, port, status, duration_ms, request_id, "a request failed or was slow");
+            warn!(method, route, port, status, duration_ms, request_id, "a request failed or was slow");
         } else {
-            debug!(%method, route, port, status, duration_ms, request_id, "a request was answered");
+            debug!(method, route, port, status, duration_ms, request_id, "a request was answered");
         }
+    }
+}
+
+/// A method's name; a client's own word could be as long as a head may be.
+fn known(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::POST => "POST",
+        Method::HEAD => "HEAD",
+        Method::OPTIONS => "OPTIONS",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::CONNECT => "CONNECT",
+        Method::TRACE => "TRACE",
+        _ => "other",
     }
 }

@@ -53,6 +53,9 @@ pub(crate) struct Flags {
     /// Rows of batches in flight; beyond it 503.
     #[arg(long, env, default_value_t = Limits::default().max_concurrent_rows, value_parser = parse_rows)]
     max_concurrent_rows: usize,
+    /// Requests in flight, of all ports, probes and metrics aside; beyond it 503.
+    #[arg(long, env, default_value_t = Limits::default().max_concurrent_requests, value_parser = parse_rows)]
+    max_concurrent_requests: usize,
     /// Open connections a port; beyond it 503.
     #[arg(long, env, default_value_t = Limits::default().max_connections as u32)]
     max_connections: u32,
@@ -86,6 +89,7 @@ impl Flags {
             max_body_bytes: self.max_body_bytes,
             max_batch_rows: self.max_batch_rows,
             max_concurrent_rows: self.max_concurrent_rows,
+            max_concurrent_requests: self.max_concurrent_requests,
             max_connections: self.max_connections as usize,
             request_timeout: self.request_timeout,
             header_timeout: self.header_timeout,

@@ -17,7 +17,7 @@ use crate::refusals::Refusals;
 use crate::route::Route;
 
 /// The codes that have a counter of their own; all others are `other`.
-const CODES: [u16; 13] = [200, 400, 401, 404, 405, 406, 408, 413, 415, 422, 429, 500, 503];
+const CODES: [u16; 15] = [200, 400, 401, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 503];
 
 const SEVERITY_BUCKETS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
 

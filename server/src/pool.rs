@@ -1,4 +1,4 @@
-//! Where batches are parsed and scored, and how many rows may be in flight.
+//! Where batches are parsed and scored, and how many requests and rows may be in flight.
 //!
 //! Single rows never come here: they are scored by the threads that serve connections, which large batches never
 //! hold for longer than 256 rows take. A job is at most one chunk, and whoever has more to do queues again behind the
@@ -7,10 +7,11 @@
 use std::sync::Arc;
 use std::thread::available_parallelism;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::config::Limits;
 use crate::problem::Problem;
+use crate::route::Route;
 
 /// Rows that are scored where they were parsed.
 pub(crate) const INLINE_ROWS: usize = 256;
@@ -42,6 +43,29 @@ impl Pool {
         };
         // It failed if it panicked; the panic hook has logged where.
         tokio::task::spawn_blocking(job).await.map_err(|_| Problem::internal())
+    }
+}
+
+/// The requests of all ports, from their heads to their answers; probes and metrics have a budget of their own, so
+/// that they are answered however many others there are.
+#[derive(Debug)]
+pub(crate) struct RequestsInFlight {
+    requests: Semaphore,
+    probes: Semaphore,
+}
+
+impl RequestsInFlight {
+    const PROBES: usize = 64;
+
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let requests = limits.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
+        Self { requests: Semaphore::new(requests), probes: Semaphore::new(Self::PROBES) }
+    }
+
+    /// Room for one more, or 503.
+    pub(crate) fn admit(&self, route: Route) -> Result<SemaphorePermit<'_>, Problem> {
+        let room = if route.is_probe() { &self.probes } else { &self.requests };
+        room.try_acquire().map_err(|_| Problem::too_many_requests_in_flight())
     }
 }
 

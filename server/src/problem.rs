@@ -8,6 +8,8 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
+use crate::refusals::{AuthReason, Refused, ShedReason};
+
 /// Beyond this many field errors a client learns nothing more.
 pub(crate) const MAX_FIELD_ERRORS: usize = 20;
 
@@ -20,6 +22,8 @@ pub(crate) struct Problem {
     detail: String,
     errors: Vec<FieldError>,
     headers: Vec<(HeaderName, HeaderValue)>,
+    /// What is counted beside the status.
+    refused: Option<Refused>,
 }
 
 /// One wrong value: where it was, what was expected there and what came.
@@ -52,7 +56,15 @@ impl FieldError {
 
 impl Problem {
     fn new(status: StatusCode, slug: &'static str, title: &'static str, detail: impl Into<String>) -> Self {
-        Self { status, slug, title, detail: detail.into(), errors: Vec::new(), headers: Vec::new() }
+        Self {
+            status,
+            slug,
+            title,
+            detail: detail.into(),
+            errors: Vec::new(),
+            headers: Vec::new(),
+            refused: None,
+        }
     }
 
     /// 400: the body is not JSON, or it broke off.
@@ -101,9 +113,7 @@ impl Problem {
 
     /// 503: as many rows are in flight as the server takes.
     pub(crate) fn too_many_rows_in_flight() -> Self {
-        let detail = "too many rows are being scored; try again in a second";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        Self::shed(ShedReason::Rows, "too many rows are being scored; try again in a second")
     }
 
     /// 422: a query parameter that cannot be understood.
@@ -154,10 +164,26 @@ impl Problem {
     }
 
     /// 401, with the challenge that makes browsers and clients ask for a password.
-    pub(crate) fn unauthorized(challenge: &HeaderValue) -> Self {
+    fn unauthorized(challenge: &HeaderValue, reason: AuthReason) -> Self {
         let detail = "send the user and password of this model as HTTP basic authentication";
         Self::new(StatusCode::UNAUTHORIZED, "unauthorized", "authentication is needed", detail)
             .with(header::WWW_AUTHENTICATE, challenge.clone())
+            .refused(Refused::Auth(reason))
+    }
+
+    /// 401: there is no user and password, or more than one.
+    pub(crate) fn without_password(challenge: &HeaderValue) -> Self {
+        Self::unauthorized(challenge, AuthReason::Missing)
+    }
+
+    /// 401: they are wrong.
+    pub(crate) fn wrong_password(challenge: &HeaderValue) -> Self {
+        Self::unauthorized(challenge, AuthReason::Wrong)
+    }
+
+    /// 503: nobody can be let in, and why.
+    pub(crate) fn locked(reason: impl Into<String>) -> Self {
+        Self::not_ready(reason).refused(Refused::Auth(AuthReason::Unreadable))
     }
 
     /// 429: too many passwords are being checked already.
@@ -165,6 +191,7 @@ impl Problem {
         let detail = "too many passwords are being checked; try again in a second";
         Self::new(StatusCode::TOO_MANY_REQUESTS, "too-many-password-checks", "too many requests", detail)
             .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+            .refused(Refused::Auth(AuthReason::Busy))
     }
 
     /// 503: nothing can be served yet, and why.
@@ -175,17 +202,27 @@ impl Problem {
 
     /// 503: more connections than the server takes.
     pub(crate) fn overloaded() -> Self {
-        let detail = "too many connections are open; try again in a second";
+        Self::shed(ShedReason::Connections, "too many connections are open; try again in a second").closing()
+    }
+
+    /// 503: as many requests are in flight as the server takes.
+    pub(crate) fn too_many_requests_in_flight() -> Self {
+        Self::shed(ShedReason::Requests, "too many requests are being answered; try again in a second")
+    }
+
+    fn shed(reason: ShedReason, detail: &str) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
             .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
-            .closing()
+            .refused(Refused::Shed(reason))
+    }
+
+    fn refused(self, refused: Refused) -> Self {
+        Self { refused: Some(refused), ..self }
     }
 
     /// 503: the bodies being read hold all the memory there is for them.
     pub(crate) fn too_many_bodies() -> Self {
-        let detail = "too many large bodies are being read; try again in a second";
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
-            .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
+        Self::shed(ShedReason::Bodies, "too many large bodies are being read; try again in a second")
             .closing()
     }
 
@@ -202,6 +239,21 @@ impl Problem {
 
     fn closing(self) -> Self {
         self.with(header::CONNECTION, HeaderValue::from_static("close"))
+    }
+
+    /// What the HTTP parser refused: a head that is too large, or no head at all.
+    pub(crate) fn unparsed(status: StatusCode) -> Self {
+        match status {
+            StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE | StatusCode::URI_TOO_LONG => {
+                let detail = "the request's first line and headers are too large";
+                Self::new(status, "head-too-large", "the head is too large", detail)
+            }
+            _ => {
+                let detail = "what came is not HTTP/1.1, or a header of it cannot be read";
+                Self::new(status, "malformed-request", "the request cannot be read", detail)
+            }
+        }
+        .closing()
     }
 
     fn body(&self) -> Vec<u8> {
@@ -232,6 +284,9 @@ impl IntoResponse for Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers);
+        if let Some(refused) = self.refused {
+            response.extensions_mut().insert(refused);
+        }
         response
     }
 }

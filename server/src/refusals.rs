@@ -5,9 +5,46 @@ use prometheus::{IntCounter, IntCounterVec, Opts, Registry};
 
 use crate::metrics::add;
 
+/// Why a request was turned away by no fault of its own; in the extensions of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    Shed(ShedReason),
+    Auth(AuthReason),
+}
+
+/// What there was too much of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ShedReason {
+    Connections,
+    Requests,
+    Rows,
+    Bodies,
+}
+
+/// Why nobody was let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AuthReason {
+    Missing,
+    Wrong,
+    Busy,
+    Unreadable,
+}
+
+impl ShedReason {
+    /// In the order of the discriminants.
+    const LABELS: [&str; 4] = ["connections", "requests", "rows", "bodies"];
+}
+
+impl AuthReason {
+    /// In the order of the discriminants.
+    const LABELS: [&str; 4] = ["missing", "wrong", "busy", "unreadable"];
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Refusals {
+    shed: [IntCounter; 4],
+    auth: [IntCounter; 4],
     pub(crate) tls: TlsMetrics,
 }
 
@@ -21,8 +58,33 @@ pub(crate) struct TlsMetrics {
 
 impl Refusals {
     pub(crate) fn register(registry: &Registry) -> prometheus::Result<Self> {
-        Ok(Self { tls: TlsMetrics::register(registry)? })
+        let shed = Opts::new(
+            "anomaly_requests_shed_total",
+            "Requests answered with 503 because there was too much of something.",
+        );
+        let auth = Opts::new("anomaly_auth_refused_total", "Requests that were not let in, by reason.");
+        Ok(Self {
+            shed: by_reason(registry, shed, ShedReason::LABELS)?,
+            auth: by_reason(registry, auth, AuthReason::LABELS)?,
+            tls: TlsMetrics::register(registry)?,
+        })
     }
+
+    pub(crate) fn count(&self, refused: Refused) {
+        match refused {
+            Refused::Shed(reason) => self.shed[reason as usize].inc(),
+            Refused::Auth(reason) => self.auth[reason as usize].inc(),
+        }
+    }
+}
+
+fn by_reason<const N: usize>(
+    registry: &Registry,
+    options: Opts,
+    labels: [&str; N],
+) -> prometheus::Result<[IntCounter; N]> {
+    let counters = add(registry, IntCounterVec::new(options, &["reason"])?)?;
+    Ok(labels.map(|label| counters.with_label_values(&[label])))
 }
 
 impl TlsMetrics {

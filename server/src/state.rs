@@ -14,7 +14,7 @@ use crate::config::Limits;
 use crate::information;
 use crate::metrics::Metrics;
 use crate::model::Loaded;
-use crate::pool::{Pool, RowsInFlight};
+use crate::pool::{Pool, RequestsInFlight, RowsInFlight};
 use crate::problem::Problem;
 use crate::tls::Tls;
 
@@ -27,6 +27,7 @@ pub(crate) struct App {
     pub(crate) bodies: Budget,
     /// Where large batches are parsed and scored.
     pub(crate) pool: Pool,
+    pub(crate) requests: RequestsInFlight,
     pub(crate) rows: RowsInFlight,
     pub(crate) metrics: Metrics,
     /// None if there is no `public` port: then nothing is asked for a password and readiness needs no password file.
@@ -71,6 +72,7 @@ impl App {
         let not_loaded = Mutex::new("the model is being loaded".to_owned());
         let bodies = Budget::new(limits.max_bodies_bytes.max(limits.max_body_bytes));
         let pool = Pool::new();
+        let requests = RequestsInFlight::new(&limits);
         let rows = RowsInFlight::new(&limits);
         Self {
             name,
@@ -78,6 +80,7 @@ impl App {
             limits,
             bodies,
             pool,
+            requests,
             rows,
             metrics,
             gate,

@@ -1,4 +1,4 @@
-//! The headers that were right lately, and one check for all who ask about the same header at once.
+//! The headers that were right, lately or once, and one check for all who ask about the same header at once.
 //!
 //! Kept are keyed digests, never a password, and only of headers that were right: wrong ones differ every time.
 //! A cache belongs to one content of the password file and goes with it.
@@ -14,8 +14,8 @@ use tokio::sync::OnceCell;
 /// What a header is known by.
 pub(super) type Digest = [u8; 32];
 
-/// A header that is not used for so long is checked again.
-const KEPT: Duration = Duration::from_secs(60);
+/// A header that is not used for so long is checked again; it is remembered as one that was right.
+pub(super) const KEPT: Duration = Duration::from_secs(60);
 
 /// More headers than this are not remembered at once.
 const CAPACITY: usize = 1_024;
@@ -24,13 +24,29 @@ const CAPACITY: usize = 1_024;
 static KEY: LazyLock<[u64; 2]> =
     LazyLock::new(|| [RandomState::new().hash_one(0), RandomState::new().hash_one(1)]);
 
-#[derive(Debug, Default)]
+/// What is known of a header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    /// It needs no check.
+    Lately,
+    /// It was right, with this content of the password file, longer ago.
+    Once,
+    Never,
+}
+
+#[derive(Debug)]
 pub(super) struct Cache {
+    kept: Duration,
     verified: Mutex<HashMap<Digest, Instant>>,
     checking: Mutex<HashMap<Digest, Arc<OnceCell<bool>>>>,
 }
 
 impl Cache {
+    /// Empty.
+    pub(super) fn new(kept: Duration) -> Self {
+        Self { kept, verified: Mutex::default(), checking: Mutex::default() }
+    }
+
     pub(super) fn digest(&self, header: &[u8]) -> Digest {
         let mut hash = Sha256::new();
         KEY.iter().for_each(|part| hash.update(part.to_ne_bytes()));
@@ -38,15 +54,16 @@ impl Cache {
         hash.finalize().into()
     }
 
-    /// Whether the header was right lately; being asked keeps it.
-    pub(super) fn contains(&self, digest: &Digest) -> bool {
+    /// Whether the header was right; being asked lately keeps it.
+    pub(super) fn seen(&self, digest: &Digest) -> Seen {
         let now = Instant::now();
         match lock(&self.verified).get_mut(digest) {
-            Some(used) if now.duration_since(*used) < KEPT => {
+            Some(used) if now.duration_since(*used) < self.kept => {
                 *used = now;
-                true
+                Seen::Lately
             }
-            _ => false,
+            Some(_) => Seen::Once,
+            None => Seen::Never,
         }
     }
 
@@ -54,6 +71,7 @@ impl Cache {
     pub(super) fn insert(&self, digest: Digest) {
         let mut verified = lock(&self.verified);
         if verified.len() >= CAPACITY
+            && !verified.contains_key(&digest)
             && let Some(oldest) = verified.iter().min_by_key(|(_, used)| **used).map(|(digest, _)| *digest)
         {
             verified.remove(&oldest);
@@ -101,19 +119,29 @@ mod tests {
 
     #[test]
     fn a_full_cache_forgets_the_header_unused_for_longest() {
-        let cache = Cache::default();
+        let cache = Cache::new(KEPT);
         let digests: Vec<Digest> = (0..=CAPACITY).map(|n| cache.digest(&n.to_be_bytes())).collect();
         digests[..CAPACITY].iter().for_each(|digest| cache.insert(*digest));
-        assert!(cache.contains(&digests[0]));
+        assert_eq!(cache.seen(&digests[0]), Seen::Lately);
         cache.insert(digests[CAPACITY]);
-        assert!(cache.contains(&digests[0]) && cache.contains(&digests[CAPACITY]));
-        assert!(!cache.contains(&digests[1]));
+        assert_eq!(cache.seen(&digests[0]), Seen::Lately);
+        assert_eq!(cache.seen(&digests[CAPACITY]), Seen::Lately);
+        assert_eq!(cache.seen(&digests[1]), Seen::Never);
         assert_eq!(lock(&cache.verified).len(), CAPACITY);
+    }
+
+    #[test]
+    fn a_header_that_was_not_used_for_long_was_right_once() {
+        let cache = Cache::new(Duration::ZERO);
+        let digest = cache.digest(b"header");
+        assert_eq!(cache.seen(&digest), Seen::Never);
+        cache.insert(digest);
+        assert_eq!(cache.seen(&digest), Seen::Once);
     }
 
     #[tokio::test]
     async fn the_same_header_asked_for_many_times_at_once_is_checked_once() {
-        let cache = Cache::default();
+        let cache = Cache::new(KEPT);
         let checks = AtomicUsize::new(0);
         let digest = cache.digest(b"header");
         let ask = || {
@@ -131,7 +159,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_client_that_goes_away_leaves_nothing_behind() {
-        let cache = Cache::default();
+        let cache = Cache::new(KEPT);
         let digest = cache.digest(b"header");
         let never = cache.once(digest, std::future::pending::<Result<bool, ()>>);
         assert!(futures::FutureExt::now_or_never(never).is_none());

@@ -2,7 +2,7 @@
 //!
 //! It fails closed: without a readable file with at least one usable line nobody is let in. Guessing is bounded by
 //! work, never by address, because all traffic comes from the ingress: expensive hashes are checked two at a time
-//! behind a short queue ([`checks`]), and headers that were right lately ([`cache`]) do not queue at all.
+//! behind short queues ([`checks`]), and headers that were right lately ([`cache`]) do not queue at all.
 //! Credentials never reach a log or an answer.
 
 mod apr1;
@@ -12,14 +12,15 @@ mod htpasswd;
 mod reload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 
-use self::cache::{Cache, Digest};
-use self::checks::{Busy, Checks};
+use self::cache::{Cache, Digest, KEPT, Seen};
+use self::checks::{Busy, Checks, Lane};
 use self::htpasswd::Users;
 use crate::problem::Problem;
 
@@ -31,6 +32,7 @@ pub(crate) struct Gate {
     challenge: HeaderValue,
     table: ArcSwap<Table>,
     checks: Checks,
+    kept: Duration,
 }
 
 /// One content of the password file, with the headers verified against it: a new content starts with none.
@@ -43,23 +45,30 @@ struct Table {
 impl Gate {
     /// Lets nobody in until users are given. The realm is what a browser shows.
     pub(crate) fn new(realm: &str) -> Self {
+        Self::keeping(realm, KEPT)
+    }
+
+    /// With another time for which a header that was right is not checked again.
+    pub(crate) fn keeping(realm: &str, kept: Duration) -> Self {
         let realm: String = realm.chars().filter(|c| c.is_ascii_graphic() && !"\"\\".contains(*c)).collect();
         let challenge = format!("Basic realm=\"{realm}\", charset=\"UTF-8\"");
         let unread = Table {
             users: Err("the password file has not been read".to_owned()),
-            verified: Cache::default(),
+            verified: Cache::new(kept),
         };
         Self {
             challenge: HeaderValue::from_str(&challenge)
                 .unwrap_or(HeaderValue::from_static("Basic realm=\"model\"")),
             table: ArcSwap::from_pointee(unread),
-            checks: Checks::new(),
+            checks: Checks::default(),
+            kept,
         }
     }
 
     /// From now on these users, or nobody and why.
     fn replace(&self, users: Result<Users, String>) {
-        self.table.store(Arc::new(Table { users: users.map(Arc::new), verified: Cache::default() }));
+        let verified = Cache::new(self.kept);
+        self.table.store(Arc::new(Table { users: users.map(Arc::new), verified }));
     }
 
     /// Whether anybody can be let in.
@@ -70,19 +79,26 @@ impl Gate {
     /// Lets a request in, or says with which answer not.
     pub(crate) async fn admit(&self, headers: &HeaderMap) -> Result<(), Problem> {
         let table = self.table.load_full();
-        let users = table.users.as_ref().map_err(|reason| Problem::not_ready(reason.clone()))?;
-        let header = only_authorization(headers).ok_or_else(|| self.refused())?;
+        let users = table.users.as_ref().map_err(|reason| Problem::locked(reason.clone()))?;
+        let header = only_authorization(headers).ok_or_else(|| Problem::without_password(&self.challenge))?;
         // Cheap lines need no cache: then neither its digest nor its lock is on the way.
         let digest = users.has_expensive_lines().then(|| table.verified.digest(header.as_bytes()));
-        if digest.is_some_and(|digest| table.verified.contains(&digest)) {
+        let seen = digest.map_or(Seen::Never, |digest| table.verified.seen(&digest));
+        if seen == Seen::Lately {
             return Ok(());
         }
-        let credentials = Credentials::parse(header).ok_or_else(|| self.refused())?;
+        let credentials =
+            Credentials::parse(header).ok_or_else(|| Problem::without_password(&self.challenge))?;
         if users.cheap_check(&credentials.user, &credentials.password) {
             return Ok(());
         }
         let Some(digest) = digest else { return Err(self.refused()) };
-        match self.expensive_check(&table, users, digest, credentials).await {
+        let lane = match (seen, users.place(&credentials.user)) {
+            (Seen::Once, _) => Lane::Proven,
+            (_, Some(place)) => Lane::Known(place),
+            (_, None) => Lane::Unknown,
+        };
+        match self.expensive_check(&table, users, digest, lane, credentials).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.refused()),
             Err(Busy) => Err(Problem::too_many_checks()),
@@ -94,11 +110,12 @@ impl Gate {
         table: &Table,
         users: &Arc<Users>,
         digest: Digest,
+        lane: Lane,
         credentials: Credentials,
     ) -> Result<bool, Busy> {
         let users = Arc::clone(users);
         let check = move || users.expensive_check(&credentials.user, &credentials.password);
-        let good = table.verified.once(digest, || self.checks.run(check)).await?;
+        let good = table.verified.once(digest, || self.checks.run(lane, check)).await?;
         if good {
             table.verified.insert(digest);
         }
@@ -106,7 +123,7 @@ impl Gate {
     }
 
     fn refused(&self) -> Problem {
-        Problem::unauthorized(&self.challenge)
+        Problem::wrong_password(&self.challenge)
     }
 }
 

@@ -16,12 +16,13 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 use tower::ServiceExt as _;
 
-use super::activity::{Activity, Doing, Timeouts, Watchdog};
+use super::activity::{Activity, Doing, Places, Timeouts, Watchdog};
 use super::phase::Phases;
 use super::socket::Socket;
 use super::{Place, Port};
 use crate::body::ReadsOn;
 use crate::problem::Problem;
+use crate::refusals::{Refused, ShedReason};
 use crate::route::Route;
 use crate::tls::Stream;
 
@@ -42,14 +43,16 @@ impl Connection {
 
     /// Serves until either side ends it, a time-out fires, or the server closes.
     pub(super) async fn run(self, phases: Phases) {
-        let limits = &self.service.port.app.limits;
+        let port = Arc::clone(&self.service.port);
+        let limits = &port.app.limits;
+        let places = Places { free: Arc::clone(&port.connections), all: limits.max_connections };
         let timeouts = match self.service.place {
-            Place::Regular => Timeouts::regular(limits),
-            Place::Reserve => Timeouts::reserve(limits),
+            Place::Regular => Timeouts::regular(limits, places),
+            Place::Reserve => Timeouts::reserve(limits, places),
         };
         let activity = Arc::clone(&self.service.activity);
         let mut watchdog = Watchdog::new(Arc::clone(&activity), timeouts);
-        let socket = Socket::new(self.stream, Arc::clone(&activity), limits);
+        let socket = Socket::new(self.stream, Arc::clone(&activity), Arc::clone(&port));
         let connection = builder().serve_connection(TokioIo::new(socket), self.service);
         let mut connection = pin!(connection);
         let mut closing = pin!(phases.closing());
@@ -103,6 +106,7 @@ impl Service {
         let refused =
             self.place == Place::Reserve && !Route::of(request.uri().path(), &self.port.base).is_probe();
         let mut response = if refused {
+            self.port.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
             Problem::overloaded().into_response()
         } else {
             let request = request.map(|body| Body::new(Tracked::new(body, &self.activity)));
@@ -142,7 +146,8 @@ struct Tracked {
 
 impl Tracked {
     fn new(body: Incoming, activity: &Arc<Activity>) -> Self {
-        activity.set_unread_body(!body.is_end_stream());
+        let length = if body.is_end_stream() { Some(0) } else { body.size_hint().exact() };
+        activity.body_begins(length);
         Self { body, activity: Arc::clone(activity) }
     }
 }
@@ -156,6 +161,11 @@ impl hyper::body::Body for Tracked {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if let Some(Ok(frame)) = &frame
+            && let Some(bytes) = frame.data_ref()
+        {
+            self.activity.body_read(bytes);
+        }
         if frame.is_none() || self.body.is_end_stream() {
             self.activity.set_unread_body(false);
         }

@@ -10,6 +10,7 @@ mod activity;
 mod connection;
 mod phase;
 mod socket;
+mod unparsed;
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -19,6 +20,7 @@ use std::time::Duration;
 
 use axum::Router;
 use futures::FutureExt as _;
+use http::StatusCode;
 use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,6 +29,8 @@ use tracing::{info, warn};
 use self::connection::{Connection, Service};
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
+use crate::refusals::{Refused, ShedReason};
+use crate::route::Route;
 use crate::state::App;
 use crate::tls::{Protocol, Stream};
 
@@ -96,8 +100,12 @@ impl Port {
         match Arc::clone(&self.reserve).try_acquire_owned() {
             Ok(permit) => self.spawn(stream, phases, Place::Reserve, permit),
             // Nothing in plain text where TLS is spoken: there the connection just ends.
-            Err(_) if self.app.tls.is_some() => {}
-            Err(_) => drop(tokio::spawn(refuse(stream))),
+            Err(_) => {
+                self.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
+                if self.app.tls.is_none() {
+                    tokio::spawn(refuse(stream));
+                }
+            }
         }
     }
 
@@ -131,6 +139,11 @@ impl Port {
             None => Some(Stream::Plain(stream)),
             Some(tls) => tls.accept(stream, Protocol::Http1, self.app.limits.header_timeout).await,
         }
+    }
+
+    /// Counts a request of which there is no more than a head that cannot be read.
+    fn count_unparsed(&self, status: StatusCode) {
+        self.app.metrics.port(self.name).count(Route::Other, status.as_u16(), Duration::ZERO);
     }
 
     async fn failed(&self, error: &io::Error) {

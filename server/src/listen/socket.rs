@@ -4,19 +4,21 @@
 //! client that is still sending. So the write side is shut down first and what still comes is thrown away: for a
 //! bounded time and a bounded amount.
 //!
+//! What hyper answers by itself, to what it cannot parse, is replaced by an answer in this server's own form, and counted.
+//!
 //! A client that takes nothing of its answer for too long loses the connection.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::activity::Activity;
-use crate::config::Limits;
+use super::Port;
+use super::activity::{Activity, Doing};
+use super::unparsed;
 use crate::tls::Stream;
 
 /// What is thrown away at most.
@@ -27,9 +29,10 @@ const CHUNK: usize = 16 << 10;
 pub(super) struct Socket {
     stream: Stream,
     activity: Arc<Activity>,
-    linger: Duration,
+    port: Arc<Port>,
+    /// What is written in place of hyper's own answer.
+    instead: Vec<u8>,
     lingering: Option<Lingering>,
-    stall: Duration,
     /// Since when nothing could be written, as the time at which it is too long.
     stalled: Option<Pin<Box<Sleep>>>,
 }
@@ -41,9 +44,8 @@ struct Lingering {
 }
 
 impl Socket {
-    pub(super) fn new(stream: Stream, activity: Arc<Activity>, limits: &Limits) -> Self {
-        let (linger, stall) = (limits.linger, limits.stall_timeout);
-        Self { stream, activity, linger, lingering: None, stall, stalled: None }
+    pub(super) fn new(stream: Stream, activity: Arc<Activity>, port: Arc<Port>) -> Self {
+        Self { stream, activity, port, instead: Vec::new(), lingering: None, stalled: None }
     }
 
     /// An attempt to write, ended when there has been no room for too long.
@@ -52,10 +54,36 @@ impl Socket {
             self.stalled = None;
             return attempt;
         }
-        let stall = self.stall;
+        let stall = self.port.app.limits.stall_timeout;
         let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(stall)));
         ready!(stalled.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    /// Whether these bytes are hyper's own answer; what is written instead is ready then.
+    fn replaces(&mut self, bytes: &[u8]) -> bool {
+        if !self.instead.is_empty() {
+            return true;
+        }
+        if self.activity.doing() == Doing::Busy {
+            return false;
+        }
+        let Some(status) = unparsed::status(bytes) else { return false };
+        self.port.count_unparsed(status);
+        self.instead = unparsed::answer(status);
+        true
+    }
+
+    fn write_instead(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.instead.is_empty() {
+            let attempt = Pin::new(&mut self.stream).poll_write(context, &self.instead);
+            let written = ready!(self.in_time(context, attempt))?;
+            if written == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.instead.drain(..written);
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Reads and forgets until the client closes, the time is up or it is too much.
@@ -84,7 +112,7 @@ impl AsyncRead for Socket {
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         if buffer.filled().len() > before {
-            self.activity.bytes_read();
+            self.activity.bytes_read(&buffer.filled()[before..]);
         }
         Poll::Ready(Ok(()))
     }
@@ -96,6 +124,10 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.replaces(bytes) {
+            ready!(self.write_instead(context))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let attempt = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.in_time(context, attempt)
     }
@@ -105,6 +137,12 @@ impl AsyncWrite for Socket {
         context: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let [bytes] = bytes
+            && self.replaces(bytes)
+        {
+            ready!(self.write_instead(context))?;
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let attempt = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
         self.in_time(context, attempt)
     }
@@ -124,7 +162,7 @@ impl AsyncWrite for Socket {
             self.activity.busy();
             let attempt = Pin::new(&mut self.stream).poll_shutdown(context);
             ready!(self.in_time(context, attempt))?;
-            let until = Box::pin(tokio::time::sleep(self.linger));
+            let until = Box::pin(tokio::time::sleep(self.port.app.limits.linger));
             self.lingering = Some(Lingering { until, discarded: 0 });
         }
         self.poll_discard(context).map(Ok)

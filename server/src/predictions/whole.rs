@@ -76,7 +76,7 @@ impl Batch {
             passthrough: self.asked.passthrough,
         };
         match self.asked.form {
-            Format::Json => table::of_json(bytes, served, rules),
+            Format::Json => table::of_json(&bytes[body::mark(bytes)..], served, rules),
             Format::Ndjson => table::of_lines(self.asked.ndjson(), bytes, served, rules),
             Format::Csv => {
                 let mut csv = self.asked.csv();

@@ -112,7 +112,7 @@ async fn guessing_is_bounded_and_a_header_that_was_right_does_not_queue() {
     let (_, router) = public(&file("guessing", &format!("ann:{hash}\n")), "/");
     assert_eq!(status(&router, "ann", "secret").await, StatusCode::OK);
 
-    // Two are checked, sixteen wait, the others are refused at once, whoever they claim to be.
+    // Two are checked; eight that say ann and eight that say bob wait; the others are refused at once.
     let wrong = (0..30).map(|n| {
         let router = router.clone();
         async move { status(&router, if n % 2 == 0 { "ann" } else { "bob" }, &n.to_string()).await }
@@ -121,6 +121,101 @@ async fn guessing_is_bounded_and_a_header_that_was_right_does_not_queue() {
     let count = |code: StatusCode| wrong.iter().filter(|status| **status == code).count();
     assert_eq!((count(StatusCode::UNAUTHORIZED), count(StatusCode::TOO_MANY_REQUESTS)), (18, 12));
     assert_eq!(right, StatusCode::OK);
+}
+
+/// A gate that checks every header again.
+fn forgetful(name: &str) -> Router {
+    let line = |user: &str| format!("{user}:{}\n", bcrypt::hash("secret", 4).unwrap());
+    let gate = Arc::new(Gate::keeping("machine", Duration::ZERO));
+    let _ = read_once(&gate, &file(name, &["ann", "bob", "eve"].map(line).concat()));
+    app::public(&fixture::loaded(Some(Arc::clone(&gate))), gate, BasePath::default())
+}
+
+/// Wrong passwords for these names, far more than are checked; it goes on until it is dropped.
+struct Flood(Vec<tokio::task::JoinHandle<()>>);
+
+impl Flood {
+    async fn begin(router: &Router, users: &'static [&'static str]) -> Self {
+        let busy = Arc::new(tokio::sync::Notify::new());
+        let tasks = (0..60).map(|task| {
+            let (router, busy) = (router.clone(), Arc::clone(&busy));
+            tokio::spawn(async move {
+                for n in 0_u64.. {
+                    let password = format!("{task} {n}");
+                    if status(&router, users[task % users.len()], &password).await
+                        == StatusCode::TOO_MANY_REQUESTS
+                    {
+                        busy.notify_one();
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        });
+        let flood = Self(tasks.collect());
+        busy.notified().await;
+        flood
+    }
+}
+
+impl Drop for Flood {
+    fn drop(&mut self) {
+        self.0.iter().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_guesses_never_keeps_out_who_was_in_before_not_even_under_the_same_name() {
+    let router = forgetful("flood-proven");
+    assert_eq!(status(&router, "ann", "secret").await, StatusCode::OK);
+    let _flood = Flood::begin(&router, &["ann", "nobody"]).await;
+    for _ in 0..20 {
+        assert_eq!(status(&router, "ann", "secret").await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_guesses_never_keeps_out_another_name_that_comes_for_the_first_time() {
+    let router = forgetful("flood-other");
+    let _flood = Flood::begin(&router, &["ann", "nobody", "eve"]).await;
+    assert_eq!(status(&router, "bob", "secret").await, StatusCode::OK);
+    // And then never again.
+    assert_eq!(status(&router, "bob", "secret").await, StatusCode::OK);
+}
+
+/// Nothing tells the right password from a guess before it is checked: all have the same chance.
+#[tokio::test]
+async fn who_comes_for_the_first_time_under_a_name_that_is_guessed_at_gets_in_by_trying_again() {
+    let router = forgetful("flood-same");
+    let _flood = Flood::begin(&router, &["ann"]).await;
+    loop {
+        match status(&router, "ann", "secret").await {
+            StatusCode::OK => break,
+            refused => assert_eq!(refused, StatusCode::TOO_MANY_REQUESTS),
+        }
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..20 {
+        assert_eq!(status(&router, "ann", "secret").await, StatusCode::OK);
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_let_in_is_counted_by_its_reason() {
+    let (app, router) = public(&file("counted", ANN), "/");
+    status(&router, "ann", "secret").await;
+    status(&router, "ann", "wrong").await;
+    predict(&router, "/prediction", None).await;
+    predict(&router, "/prediction", Some("Bearer x")).await;
+    let (locked, closed) = public(Path::new("/nowhere/auth"), "/");
+    status(&closed, "ann", "secret").await;
+    let counted = |app: &crate::state::App, reason: &str, count: u64| {
+        let series = format!("anomaly_auth_refused_total{{reason=\"{reason}\"}} {count}\n");
+        assert!(app.metrics.render().unwrap().contains(&series), "{series}");
+    };
+    counted(&app, "wrong", 1);
+    counted(&app, "missing", 2);
+    counted(&app, "busy", 0);
+    counted(&locked, "unreadable", 1);
 }
 
 /// The Secret as the kubelet mounts it: `auth` → `..data/auth`, `..data` → a directory that is swapped.

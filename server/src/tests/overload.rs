@@ -11,7 +11,7 @@ use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 use tower::ServiceExt as _;
 
-use super::fixture::{JSON, NDJSON, ORDINARY, batch, limited, loaded, post};
+use super::fixture::{JSON, NDJSON, ORDINARY, batch, get, limited, loaded, post};
 use crate::app;
 use crate::config::Limits;
 use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
@@ -98,6 +98,39 @@ async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows
 
     drop(first);
     assert_eq!(batch(&router, "", JSON, "", rows(100)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn beyond_the_requests_in_flight_others_are_told_to_come_back_and_probes_are_answered() {
+    let app = limited(Limits { max_concurrent_requests: 2, ..Limits::default() });
+    let router = app::http(&app);
+    // In flight until its body has come.
+    let (sender, body) = open_body();
+    let mut slow = Box::pin(post(&router, "/prediction", body));
+    assert!(futures::poll!(&mut slow).is_pending());
+    assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
+    let (other, body) = open_body();
+    let mut slower = Box::pin(batch(&router, "", JSON, "", body));
+    assert!(futures::poll!(&mut slower).is_pending());
+
+    for path in ["/prediction", "/predictions"] {
+        let refused = post(&router, path, ORDINARY).await;
+        assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(refused.is_problem() && refused.header("retry-after") == "1", "{refused:?}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics"] {
+        assert_eq!(get(&router, path).await.status, StatusCode::OK, "{path}");
+    }
+    let shed = "anomaly_requests_shed_total{reason=\"requests\"} 2\n";
+    assert!(get(&router, "/metrics").await.text().contains(shed));
+
+    for (sender, slow) in [(sender, slow)] {
+        sender.send(Ok(Bytes::from(ORDINARY))).unwrap();
+        drop(sender);
+        assert_eq!(slow.await.status, StatusCode::OK);
+    }
+    drop((other, slower));
+    assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -143,3 +143,14 @@ async fn a_bug_is_a_500_that_tells_nothing_and_ends_nothing() {
         assert!(!String::from_utf8_lossy(&answer.body).contains("secret"));
     }
 }
+
+#[tokio::test]
+async fn a_byte_order_mark_before_json_is_skipped() {
+    let router = http();
+    for (path, body) in [("/prediction", ORDINARY.to_owned()), ("/predictions", format!("[{ORDINARY}]"))] {
+        let marked = post(&router, path, format!("\u{feff}{body}")).await;
+        assert_eq!(marked.status, StatusCode::OK, "{path}: {}", marked.text());
+        assert_eq!(marked.text(), post(&router, path, body).await.text());
+        assert_eq!(post(&router, path, "\u{feff}").await.status, StatusCode::BAD_REQUEST);
+    }
+}

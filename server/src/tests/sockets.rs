@@ -171,13 +171,70 @@ async fn beyond_the_reserve_the_refusal_comes_unasked() {
     assert!(refused.closes(), "{refused:?}");
 }
 
+/// What the HTTP parser refuses has the form of every other error, and is counted.
 #[tokio::test]
-async fn what_is_not_http_is_told_so() {
+async fn what_is_not_http_is_told_so_as_a_problem_and_counted() {
     let server = Running::start(|_| {}).await;
-    assert_eq!(server.connect().await.ask("hello\r\n\r\n").await.status, 400);
     let long = format!("GET /{} HTTP/1.1\r\nhost: test\r\n\r\n", "a".repeat(100_000));
-    let reply = server.connect().await.ask(long).await;
-    assert!((400..500).contains(&reply.status), "{reply:?}");
+    let negative = "POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-length: -1\r\n\r\n";
+    let two = "POST / HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n";
+    let odd = "POST / HTTP/1.1\r\ntransfer-encoding: gzip\r\n\r\n";
+    let huge = format!("GET / HTTP/1.1\r\nx: {}\r\n\r\n", "a".repeat(100_000));
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: y\r\n".repeat(200));
+    for (request, status) in [
+        ("hello\r\n\r\n", 400),
+        (negative, 400),
+        (two, 400),
+        (odd, 400),
+        ("GET / HTTP/9.9\r\n\r\n", 400),
+        (&long, 431),
+        (&huge, 431),
+        (&many, 431),
+    ] {
+        let mut client = server.connect().await;
+        let reply = client.ask(request).await;
+        let start: String = request.chars().take(40).collect();
+        assert!(reply.status == status && reply.closes(), "{start}: {reply:?}");
+        assert!(reply.head.contains("\r\ncontent-type: application/problem+json\r\n"), "{reply:?}");
+        assert!(reply.head.contains("\r\nx-request-id: "), "{reply:?}");
+        assert!(reply.body.contains(&format!("\"status\":{status}")), "{reply:?}");
+        client.closed().await;
+    }
+    let metrics = server.connect().await.ask(get("/metrics")).await.body;
+    for (code, count) in [(400, 5), (431, 3)] {
+        let series =
+            format!("anomaly_http_requests_total{{code=\"{code}\",port=\"http\",route=\"other\"}} {count}\n");
+        assert!(metrics.contains(&series), "{series}");
+    }
+}
+
+#[tokio::test]
+async fn after_an_answer_the_beginning_of_another_request_has_the_time_of_a_head() {
+    let server = Running::start(|config| config.limits.header_timeout = SHORT).await;
+    let mut client = server.connect().await;
+    client.send(format!("{}{}POST /pred", ordinary(), get("/healthz"))).await;
+    assert_eq!(client.reply().await.status, 200);
+    assert_eq!(client.reply().await.status, 200);
+    client.closed().await;
+}
+
+#[tokio::test]
+async fn silence_does_not_hold_a_port() {
+    let server = Running::start(|config| {
+        config.limits.header_timeout = SHORT;
+        config.limits.max_connections = 4;
+    })
+    .await;
+    let mut used = server.connect().await;
+    assert_eq!(used.ask(ordinary()).await.status, 200);
+    let mut silent = [server.connect().await, server.connect().await, server.connect().await];
+    assert_eq!(server.connect().await.ask(ordinary()).await.status, 503);
+    // Until half of the places are free again.
+    silent[0].closed().await;
+    while server.connect().await.ask(ordinary()).await.status != 200 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(used.ask(ordinary()).await.status, 200, "the idle time is that of a connection in use");
 }
 
 #[tokio::test]
