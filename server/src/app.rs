@@ -16,7 +16,7 @@ use crate::metrics::{self, PortName};
 use crate::problem::Problem;
 use crate::route::{HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, PREDICTIONS, READYZ};
 use crate::state::App;
-use crate::{health, information, prediction, predictions};
+use crate::{health, information, oip, prediction, predictions};
 
 /// The port `http`.
 pub(crate) fn http(app: &Arc<App>) -> Router {
@@ -27,7 +27,8 @@ pub(crate) fn http(app: &Arc<App>) -> Router {
         .route(HEALTHZ, get(health::live))
         .route(READYZ, get(health::ready))
         .route(METRICS, get(metrics::handler::show));
-    finish(app, routes, PortName::Http, BasePath::default(), None)
+    let base = BasePath::default();
+    finish(app, oip::add(routes, &base), PortName::Http, base, None)
 }
 
 /// The port `public`. Whatever the path, nothing is answered before the gate has let the request in.
@@ -36,7 +37,7 @@ pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router 
         .route(&base.join(PREDICTION), post(prediction::predict))
         .route(&base.join(PREDICTIONS), post(predictions::predict))
         .route(&base.join(MODEL_INFORMATION), get(information::show));
-    finish(app, routes, PortName::Public, base, Some(gate))
+    finish(app, oip::add(routes, &base), PortName::Public, base, Some(gate))
 }
 
 fn finish(

@@ -44,7 +44,7 @@ impl Budget {
     }
 
     /// Raises what is held to what a body of this length needs.
-    fn raise(&self, held: &mut Held, length: usize) -> Result<(), Problem> {
+    pub(crate) fn raise(&self, held: &mut Held, length: usize) -> Result<(), Problem> {
         let needed = length.saturating_sub(FREE).div_ceil(UNIT);
         let more = needed.saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         if more == 0 {
@@ -134,6 +134,20 @@ fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     Err(Problem::unsupported_type(format!(
         "the body has Content-Type {essence}; send the header `Content-Type: application/json` (curl: -H 'Content-Type: application/json')"
     )))
+}
+
+/// JSON, bytes or no type at all: what clients of the Open Inference Protocol send.
+pub(crate) fn require_inference(headers: &HeaderMap) -> Result<(), Problem> {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
+    let value = String::from_utf8_lossy(value.as_bytes());
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "" | "application/json" | "application/octet-stream" => Ok(()),
+        other if is_json_suffixed(other) => Ok(()),
+        other => Err(Problem::unsupported_type(format!(
+            "the body has Content-Type {other}; send application/json, or application/octet-stream with Inference-Header-Content-Length"
+        ))),
+    }
 }
 
 /// The body without its encoding: gzip or none.

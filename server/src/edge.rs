@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use crate::auth::Gate;
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
+use crate::oip;
 use crate::problem::Problem;
 use crate::refusals::Refused;
 use crate::request_id;
@@ -50,7 +51,7 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
     }
     edge.log(method, route, response.status(), took, &id);
     response.headers_mut().insert(request_id::HEADER, id);
-    response
+    if route.is_inference() { oip::in_form(response) } else { response }
 }
 
 impl Edge {

@@ -17,6 +17,7 @@ mod information;
 mod listen;
 mod metrics;
 mod model;
+mod oip;
 mod pool;
 mod prediction;
 mod predictions;

@@ -19,6 +19,16 @@ use crate::route::Route;
 /// The codes that have a counter of their own; all others are `other`.
 const CODES: [u16; 15] = [200, 400, 401, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 503];
 
+/// The routes of the port `public`.
+const PUBLIC: [Route; 6] = [
+    Route::Prediction,
+    Route::Predictions,
+    Route::ModelInformation,
+    Route::Infer,
+    Route::Inference,
+    Route::Other,
+];
+
 const SEVERITY_BUCKETS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
 
 /// 1, 4, 16, … 1,048,576.
@@ -84,8 +94,7 @@ impl Metrics {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
             http: vectors.port(PortName::Http, &Route::ALL)?,
-            public: vectors
-                .port(PortName::Public, &[Route::Prediction, Route::ModelInformation, Route::Other])?,
+            public: vectors.port(PortName::Public, &PUBLIC)?,
             predictions: PredictionMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
             model_info: add(
@@ -140,10 +149,7 @@ impl PredictionMetrics {
             "anomaly_prediction_severity",
             "Severity of the rows scored: 1 is the threshold, each further 1 is ten times rarer.",
         );
-        let rows = HistogramOpts::new(
-            "anomaly_batch_rows",
-            "Rows scored for a request to /predictions, counted when it ends.",
-        );
+        let rows = HistogramOpts::new("anomaly_batch_rows", "Rows scored for a batch, counted when it ends.");
         let rows = rows.buckets(prometheus::exponential_buckets(1.0, 4.0, BATCH_BUCKETS)?);
         Ok(Self {
             inliers: verdicts.get_metric_with_label_values(&["inlier"])?,
@@ -225,6 +231,8 @@ impl Vectors {
                 one(Route::ALL[4])?,
                 one(Route::ALL[5])?,
                 one(Route::ALL[6])?,
+                one(Route::ALL[7])?,
+                one(Route::ALL[8])?,
             ],
             connections: self.connections.get_metric_with_label_values(&[port])?,
             connections_refused: self.refused.get_metric_with_label_values(&[port])?,

@@ -26,6 +26,10 @@ pub(crate) struct Problem {
     refused: Option<Refused>,
 }
 
+/// In the extensions of an answer that is a problem: its detail, for those who have another form for errors.
+#[derive(Clone, Debug)]
+pub(crate) struct Detail(pub(crate) String);
+
 /// One wrong value: where it was, what was expected there and what came.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct FieldError {
@@ -87,6 +91,30 @@ impl Problem {
         });
         let title = "the rows do not fit the model";
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-rows", title, detail) }
+    }
+
+    /// 400: a tensor that is not what the model takes.
+    pub(crate) fn invalid_tensor(detail: impl Into<String>) -> Self {
+        let title = "the tensors do not fit the model";
+        Self::new(StatusCode::BAD_REQUEST, "invalid-tensor", title, detail)
+    }
+
+    /// 413: tensors with more rows than are answered as a whole.
+    pub(crate) fn too_many_rows_of_tensors(limit: usize) -> Self {
+        let detail = format!("a request may have at most {limit} rows; send several");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-many-rows", "too many rows", detail)
+    }
+
+    /// 413: contributions that would take more memory than there is for bodies.
+    pub(crate) fn explains_too_much(limit: usize) -> Self {
+        let detail =
+            format!("the contributions would take more than {limit} bytes; send fewer rows, or ask for less");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "answer-too-large", "the answer is too large", detail)
+    }
+
+    /// 404: a model or a version that is not served here.
+    pub(crate) fn unknown_model(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "unknown-model", "no such model", detail)
     }
 
     /// 413: more rows than are answered as a whole.
@@ -287,6 +315,7 @@ impl IntoResponse for Problem {
         if let Some(refused) = self.refused {
             response.extensions_mut().insert(refused);
         }
+        response.extensions_mut().insert(Detail(self.detail));
         response
     }
 }

@@ -12,6 +12,8 @@ pub(crate) enum Route {
     Healthz,
     Readyz,
     Metrics,
+    Infer,
+    Inference,
     Other,
 }
 
@@ -21,16 +23,20 @@ pub(crate) const MODEL_INFORMATION: &str = "/model_information";
 pub(crate) const HEALTHZ: &str = "/healthz";
 pub(crate) const READYZ: &str = "/readyz";
 pub(crate) const METRICS: &str = "/metrics";
+/// The Open Inference Protocol's.
+const INFERENCE: &str = "/v2";
 
 impl Route {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Prediction,
         Self::Predictions,
         Self::ModelInformation,
         Self::Healthz,
         Self::Readyz,
         Self::Metrics,
+        Self::Infer,
+        Self::Inference,
         Self::Other,
     ];
 
@@ -43,8 +49,22 @@ impl Route {
             Some(HEALTHZ) => Self::Healthz,
             Some(READYZ) => Self::Readyz,
             Some(METRICS) => Self::Metrics,
+            Some(path) => Self::of_inference(path),
+            None => Self::Other,
+        }
+    }
+
+    fn of_inference(path: &str) -> Self {
+        match path.strip_prefix(INFERENCE) {
+            Some(rest) if rest.starts_with("/models/") && rest.ends_with("/infer") => Self::Infer,
+            Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Inference,
             _ => Self::Other,
         }
+    }
+
+    /// Whether the Open Inference Protocol says what its errors look like.
+    pub(crate) const fn is_inference(self) -> bool {
+        matches!(self, Self::Infer | Self::Inference)
     }
 
     /// The label value.
@@ -56,6 +76,8 @@ impl Route {
             Self::Healthz => HEALTHZ,
             Self::Readyz => READYZ,
             Self::Metrics => METRICS,
+            Self::Infer => "/v2/models/{model}/infer",
+            Self::Inference => INFERENCE,
             Self::Other => "other",
         }
     }

@@ -21,6 +21,7 @@ use super::phase::Phases;
 use super::socket::Socket;
 use super::{Place, Port};
 use crate::body::ReadsOn;
+use crate::oip;
 use crate::problem::Problem;
 use crate::refusals::{Refused, ShedReason};
 use crate::route::Route;
@@ -103,11 +104,11 @@ impl Service {
     }
 
     async fn answer(self, request: Request<Incoming>) -> Response {
-        let refused =
-            self.place == Place::Reserve && !Route::of(request.uri().path(), &self.port.base).is_probe();
-        let mut response = if refused {
+        let route = Route::of(request.uri().path(), &self.port.base);
+        let mut response = if self.place == Place::Reserve && !route.is_probe() {
             self.port.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
-            Problem::overloaded().into_response()
+            let refused = Problem::overloaded().into_response();
+            if route.is_inference() { oip::in_form(refused) } else { refused }
         } else {
             let request = request.map(|body| Body::new(Tracked::new(body, &self.activity)));
             let answered = self.port.router.clone().oneshot(request).await;

@@ -7,6 +7,7 @@ mod drain;
 pub(crate) mod fixture;
 mod information;
 mod metrics;
+mod oip;
 mod overload;
 mod prediction;
 mod probes;

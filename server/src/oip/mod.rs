@@ -1,0 +1,90 @@
+//! The Open Inference Protocol, version 2, for clients that were written for KServe, Triton or MLServer.
+//!
+//! A request's tensors become rows ([`rows`]), the rows are scored as those of `/predictions` are ([`score`]), and
+//! their verdicts become tensors ([`output`]). Nothing here decides what is an anomaly.
+
+mod address;
+mod answer;
+mod data;
+mod datatype;
+mod error;
+mod metadata;
+mod output;
+mod request;
+mod rows;
+mod score;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Bytes, HttpBody as _};
+use axum::extract::{Request, State};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+
+use self::address::Addressed;
+use self::output::Column;
+use self::request::Asked;
+use crate::base_path::BasePath;
+use crate::body::{self, Whole};
+use crate::pool::INLINE_BYTES;
+use crate::problem::Problem;
+use crate::state::{App, Served};
+
+pub(crate) use self::error::in_form;
+
+/// The protocol's routes under a port's base path.
+pub(crate) fn add(mut router: Router<Arc<App>>, base: &BasePath) -> Router<Arc<App>> {
+    let routes: [(&str, MethodRouter<Arc<App>>); 9] = [
+        ("/v2", get(metadata::server)),
+        ("/v2/health/live", get(metadata::live)),
+        ("/v2/health/ready", get(metadata::ready)),
+        ("/v2/models/{model}", get(metadata::model)),
+        ("/v2/models/{model}/versions/{version}", get(metadata::model)),
+        ("/v2/models/{model}/ready", get(metadata::model_ready)),
+        ("/v2/models/{model}/versions/{version}/ready", get(metadata::model_ready)),
+        ("/v2/models/{model}/infer", post(infer)),
+        ("/v2/models/{model}/versions/{version}/infer", post(infer)),
+    ];
+    for (path, handlers) in routes {
+        router = router.route(&base.join(path), handlers);
+    }
+    router
+}
+
+/// `POST …/infer`. What the head decides is decided before the body is read; all rows are scored, or none.
+async fn infer(
+    State(app): State<Arc<App>>,
+    Addressed(served): Addressed,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    body::require_inference(&head.headers)?;
+    let header = request::header_length(&head.headers)?;
+    let body = body::unpacked(&head.headers, body)?;
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    let mut reserved = app.rows.reserve(score::estimate(&app, &served, announced))?;
+    let Whole { bytes, mut held } = body::read_whole(body, app.limits.max_body_bytes, &app.bodies).await?;
+    let Asked { id, rows, outputs } = parse(&app, &served, bytes, header).await?;
+    let count = rows.count();
+    app.rows.correct(&mut reserved, count)?;
+    score::hold(&app, &served, &outputs, count, &mut held)?;
+    let column = |(output, encoding)| Column::new(output, encoding, count, served.width());
+    let columns = outputs.into_iter().map(column).collect();
+    let columns = score::score(&app, &served, rows, columns).await?;
+    Ok(answer::respond(&app.name, &served, id.as_deref(), count, columns, reserved))
+}
+
+async fn parse(
+    app: &Arc<App>,
+    served: &Arc<Served>,
+    bytes: Bytes,
+    header: Option<usize>,
+) -> Result<Asked, Problem> {
+    let most_rows = app.limits.max_batch_rows;
+    if bytes.len() <= INLINE_BYTES {
+        return request::parse(&bytes, header, served, most_rows);
+    }
+    let served = Arc::clone(served);
+    app.pool.run(move || request::parse(&bytes, header, &served, most_rows)).await?
+}

@@ -1,0 +1,77 @@
+//! Scoring what a request asked for, as `/predictions` scores its batches: few rows where they were read, more in
+//! chunks on the pool, counted by the same metrics.
+
+use std::sync::Arc;
+
+use detectors::CheckedMatrix;
+
+use super::output::{Column, Encoding, Output};
+use super::rows::Rows;
+use crate::body::Held;
+use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
+use crate::problem::Problem;
+use crate::state::{App, Served};
+
+/// A row that is explained costs about as much as so many that are scored.
+const EXPLAINED: usize = 32;
+
+/// About how many rows a request of this length has.
+pub(super) fn estimate(app: &App, served: &Served, bytes: usize) -> usize {
+    const BYTES_A_VALUE: usize = 8;
+    (bytes / (BYTES_A_VALUE * served.width())).clamp(1, app.limits.max_batch_rows.max(1))
+}
+
+/// Contributions may take many times the memory that their request took: the budget for bodies counts them, too.
+pub(super) fn hold(
+    app: &App,
+    served: &Served,
+    outputs: &[(Output, Encoding)],
+    rows: usize,
+    held: &mut Held,
+) -> Result<(), Problem> {
+    let explained = outputs.iter().filter(|(output, _)| *output == Output::Contributions);
+    let bytes = explained.map(|(output, encoding)| Column::bytes(*output, *encoding, rows, served.width()));
+    let bytes = bytes.fold(0, usize::saturating_add);
+    let most = app.limits.max_bodies_bytes.max(app.limits.max_body_bytes);
+    if bytes > most {
+        return Err(Problem::explains_too_much(most));
+    }
+    app.bodies.raise(held, bytes)
+}
+
+/// Writes the rows' values into the columns.
+pub(super) async fn score(
+    app: &Arc<App>,
+    served: &Arc<Served>,
+    rows: Rows,
+    mut columns: Vec<Column>,
+) -> Result<Vec<Column>, Problem> {
+    let count = rows.count();
+    let explains = columns.iter().any(|column| column.output == Output::Contributions);
+    let (inline_rows, chunk_rows) =
+        if explains { (INLINE_ROWS / EXPLAINED, CHUNK_ROWS / EXPLAINED) } else { (INLINE_ROWS, CHUNK_ROWS) };
+    if count <= inline_rows {
+        chunk(app, served, &rows, 0, count, &mut columns);
+    } else {
+        let rows = Arc::new(rows);
+        for first in (0..count).step_by(chunk_rows) {
+            let last = count.min(first + chunk_rows);
+            let (state, model, rows) = (Arc::clone(app), Arc::clone(served), Arc::clone(&rows));
+            let job = move || {
+                chunk(&state, &model, &rows, first, last, &mut columns);
+                columns
+            };
+            columns = app.pool.run(job).await?;
+        }
+    }
+    app.metrics.predictions.count_batch(count as u64);
+    Ok(columns)
+}
+
+fn chunk(app: &App, served: &Served, rows: &Rows, first: usize, last: usize, columns: &mut [Column]) {
+    // Without rows there is no matrix, and nothing to write.
+    let Ok(matrix) = CheckedMatrix::from_vec(rows.read(first, last), served.width()) else { return };
+    let scored = served.model.score_rows(&matrix);
+    app.metrics.predictions.count_chunk(&scored);
+    columns.iter_mut().for_each(|column| column.extend(&served.model, &matrix, &scored));
+}
