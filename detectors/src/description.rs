@@ -8,8 +8,8 @@ use crate::config::{DetectorConfig, ThresholdConfig};
 /// The version of [`Description`] that this release writes.
 pub const DESCRIPTION_VERSION: u32 = 1;
 
-/// The version of the model file that this release writes. It is part of what determines a model's bytes.
-pub const MODEL_FORMAT_VERSION: u16 = 1;
+/// The version of the model file that this release writes. It reads all from 1 on.
+pub const MODEL_FORMAT_VERSION: u16 = 2;
 
 /// A trained model in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,6 +64,8 @@ pub mod reasons {
     pub const PRECISION_LOSS: &str = "PrecisionLoss";
     /// The threshold was found on a sample of the training rows.
     pub const THRESHOLD_SAMPLED: &str = "ThresholdSampled";
+    /// The model fits its revision only without the distribution of the training rows.
+    pub const DRIFT_NOT_MEASURED: &str = "DriftNotMeasured";
 }
 
 #[cfg(test)]

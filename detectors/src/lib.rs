@@ -52,6 +52,8 @@ pub mod model_file;
 #[cfg(feature = "engine")]
 mod random;
 #[cfg(feature = "engine")]
+pub mod reference;
+#[cfg(feature = "engine")]
 mod threshold;
 
 #[cfg(feature = "engine")]
@@ -68,3 +70,5 @@ pub use matrix::{CheckedMatrix, MatrixError};
 pub use model::{Model, RowError, Scored, TrainError};
 #[cfg(feature = "engine")]
 pub use model_file::ModelFileError;
+#[cfg(feature = "engine")]
+pub use reference::{Bins, ColumnReference, Reference};

@@ -14,6 +14,7 @@ use crate::explanation::{Explanation, Level};
 use crate::golden::{self, GoldenError, GoldenRow, Outcome};
 use crate::matrix::CheckedMatrix;
 use crate::model_file::{self, ModelFileError};
+use crate::reference::Reference;
 use crate::threshold::Line;
 
 pub use train::TrainError;
@@ -28,6 +29,8 @@ pub struct Model {
     /// u(τ), from the calibration.
     threshold_surprise: f64,
     golden: Vec<GoldenRow>,
+    /// None for models of files of version 1, and where it was left out for its size.
+    reference: Option<Reference>,
 }
 
 /// What is known about a model besides its mathematics.
@@ -178,6 +181,22 @@ impl Model {
         &self.facts.warnings
     }
 
+    /// How the training rows are distributed; none for models of a release that did not store it.
+    pub fn reference(&self) -> Option<&Reference> {
+        self.reference.as_ref()
+    }
+
+    /// The same model without [`Model::reference`]: the same verdicts and scores from a smaller file.
+    #[must_use]
+    pub fn without_reference(self) -> Self {
+        Self { reference: None, ..self }
+    }
+
+    /// Whether a row may lack values (NaN).
+    pub fn accepts_missing_values(&self) -> bool {
+        self.fitted.accepts(f64::NAN)
+    }
+
     /// The model file's bytes: the same for the same training. See [`model_file`].
     pub fn encode(&self) -> Vec<u8> {
         model_file::encode(self)
@@ -215,9 +234,9 @@ impl Model {
     }
 
     /// All parts, for the model file.
-    pub(crate) fn parts(&self) -> (&Facts, &Fitted, &Line, &Calibration, &[GoldenRow]) {
-        let Self { facts, fitted, line, calibration, threshold_surprise: _, golden } = self;
-        (facts, fitted, line, calibration, golden)
+    pub(crate) fn parts(&self) -> (&Facts, &Fitted, &Line, &Calibration, &[GoldenRow], Option<&Reference>) {
+        let Self { facts, fitted, line, calibration, threshold_surprise: _, golden, reference } = self;
+        (facts, fitted, line, calibration, golden, reference.as_ref())
     }
 
     /// A model of parts that fit together: as many features as columns, golden rows of that length.
@@ -227,8 +246,9 @@ impl Model {
         line: Line,
         calibration: Calibration,
         golden: Vec<GoldenRow>,
+        reference: Option<Reference>,
     ) -> Self {
         let threshold_surprise = calibration.threshold_surprise(-line.threshold);
-        Self { facts, fitted, line, calibration, threshold_surprise, golden }
+        Self { facts, fitted, line, calibration, threshold_surprise, golden, reference }
     }
 }

@@ -5,7 +5,7 @@
 //! ```text
 //! offset  size  what
 //!      0     8  magic: 89 41 46 4D 0D 0A 1A 0A ("\x89AFM\r\n\x1a\n"; shows damage by text conversion, as in PNG)
-//!      8     2  version: u16, 1
+//!      8     2  version: u16, 2; files of version 1 are read too
 //!     10     2  reserved: u16, 0
 //!     12     4  length of the contents before compression: u32, at most 67,108,864
 //!     16    32  SHA-256 of bytes 0…16 followed by bytes 48…end
@@ -29,6 +29,9 @@
 //! cali  u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
 //!       u64 twice its rank
 //! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d
+//! refs  not in version 1 and not in every file: u32 number of columns; for each: f64 × 5 smallest value, 1 %, 50 % and 99 %
+//!       quantile, largest value, then bins; bins of the score; u8 number of quantiles of the score, f64 for each.
+//!       Bins: u8 number of edges; f64 for each; varint rows in each bin, one more than edges; varint rows without a value
 //! ```
 //!
 //! Reading is bounded and checks everything: a file that decodes can be scored without a panic. The checksum guards
@@ -37,6 +40,7 @@
 
 mod bytes;
 mod forest;
+mod reference;
 mod sections;
 
 use std::io::{Read, Write};
@@ -71,7 +75,7 @@ pub enum ModelFileError {
     },
     /// A version that this release cannot read.
     #[error(
-        "the model file has version {found}, but this release reads version {MODEL_FORMAT_VERSION}: use a newer release \
+        "the model file has version {found}, but this release reads versions up to {MODEL_FORMAT_VERSION}: use a newer release \
          or train again"
     )]
     UnknownVersion {
@@ -116,8 +120,13 @@ pub(crate) fn encode(model: &Model) -> Vec<u8> {
     file
 }
 
+/// The version of a file that decodes.
+pub fn version(file: &[u8]) -> Option<u16> {
+    check_header(file).ok().map(|(version, _)| version)
+}
+
 pub(crate) fn decode(file: &[u8]) -> Result<Model, ModelFileError> {
-    let length = check_header(file)?;
+    let (version, length) = check_header(file)?;
     let mut contents = Vec::new();
     // One byte more than stated would show; the buffer grows with what is really there.
     let inflated =
@@ -125,11 +134,11 @@ pub(crate) fn decode(file: &[u8]) -> Result<Model, ModelFileError> {
     if inflated.is_err() || contents.len() != length as usize {
         return Err(ModelFileError::Compression);
     }
-    sections::decode(&contents)
+    sections::decode(&contents, version)
 }
 
-/// Checks everything before the contents, and their checksum; returns their length.
-fn check_header(file: &[u8]) -> Result<u32, ModelFileError> {
+/// Checks everything before the contents, and their checksum; returns the file's version and the contents' length.
+fn check_header(file: &[u8]) -> Result<(u16, u32), ModelFileError> {
     if !file.starts_with(&MAGIC[..MAGIC.len().min(file.len())]) || file.is_empty() {
         return Err(ModelFileError::NotAModelFile);
     }
@@ -138,7 +147,7 @@ fn check_header(file: &[u8]) -> Result<u32, ModelFileError> {
     };
     // Before the checksum, which another version may compute otherwise.
     let found = u16::from_le_bytes([v0, v1]);
-    if found != MODEL_FORMAT_VERSION {
+    if !(1..=MODEL_FORMAT_VERSION).contains(&found) {
         return Err(ModelFileError::UnknownVersion { found });
     }
     if file.len() <= HEADER {
@@ -149,7 +158,7 @@ fn check_header(file: &[u8]) -> Result<u32, ModelFileError> {
     }
     match u32::from_le_bytes([l0, l1, l2, l3]) {
         bytes if bytes > MAX_CONTENTS => Err(ModelFileError::TooLarge { bytes }),
-        length => Ok(length),
+        length => Ok((found, length)),
     }
 }
 

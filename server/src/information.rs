@@ -9,7 +9,6 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use detectors::config::DEFAULT_CONTAMINATION;
-use detectors::description::MODEL_FORMAT_VERSION;
 use detectors::{Description, ThresholdConfig, Warning};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
@@ -59,12 +58,17 @@ struct Training<'a> {
 struct ModelFile<'a> {
     digest: &'a str,
     bytes: u64,
-    /// The only one that can be decoded here, so the loaded model has it.
     format_version: u16,
 }
 
 /// The body for a model of this name.
-pub(crate) fn render(name: &str, namespace: &str, description: &Description, kernel: &'static str) -> Bytes {
+pub(crate) fn render(
+    name: &str,
+    namespace: &str,
+    description: &Description,
+    format_version: u16,
+    kernel: &'static str,
+) -> Bytes {
     let information = Information {
         name,
         namespace,
@@ -78,7 +82,7 @@ pub(crate) fn render(name: &str, namespace: &str, description: &Description, ker
         model: ModelFile {
             digest: &description.model_digest,
             bytes: description.model_bytes,
-            format_version: MODEL_FORMAT_VERSION,
+            format_version,
         },
         warnings: &description.warnings,
         server_version: env!("CARGO_PKG_VERSION"),

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use detectors::{Description, GoldenError, Model, ModelFileError};
+use detectors::{Description, GoldenError, Model, ModelFileError, model_file};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 use tracing::{error, info};
@@ -42,6 +42,8 @@ pub enum Source {
 pub(crate) struct Loaded {
     pub(crate) model: Model,
     pub(crate) description: Description,
+    /// The version of the file.
+    pub(crate) format_version: u16,
 }
 
 /// Why a model is not served.
@@ -93,12 +95,13 @@ impl Loaded {
             return Err(LoadError::Digest { expected: description.model_digest, got });
         }
         let model = Model::decode(bytes).map_err(LoadError::Decode)?;
+        let format_version = model_file::version(bytes).unwrap_or_default();
         if model.features() != description.features {
             let got = model.features().to_vec();
             return Err(LoadError::Features { expected: description.features, got });
         }
         model.verify_golden_rows().map_err(LoadError::Golden)?;
-        Ok(Self { model, description })
+        Ok(Self { model, description, format_version })
     }
 
     fn read(directory: &Path) -> Result<Self, LoadError> {

@@ -112,8 +112,9 @@ impl App {
 
     /// Takes the model into service; the first one stays.
     pub(crate) fn serve(&self, loaded: Loaded) {
-        let Loaded { model, description } = loaded;
-        let information = information::render(&self.name, &self.namespace, &description, model.kernel());
+        let Loaded { model, description, format_version } = loaded;
+        let information =
+            information::render(&self.name, &self.namespace, &description, format_version, model.kernel());
         self.metrics.describe_model(&self.name, &self.namespace, &description);
         // A second model is never loaded: a revision is immutable.
         let _ = self.served.set(Arc::new(Served::new(model, description.revision, information)));

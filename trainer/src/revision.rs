@@ -65,13 +65,13 @@ fn owner_reference(owner: &Owner) -> OwnerReference {
     }
 }
 
-fn description_json(description: &Description) -> String {
+pub(crate) fn description_json(description: &Description) -> String {
     // Serializing plain data into memory cannot fail; an empty description is refused by every reader.
     serde_json::to_string(description).unwrap_or_default()
 }
 
 /// Which parameters decide the size.
-fn remedy(description: &Description) -> String {
+pub(crate) fn remedy(description: &Description) -> String {
     match &description.detector.isolation_forest {
         Some(forest) => format!("trees ({}) or sampleSize ({})", forest.trees, forest.sample_size),
         None => "the detector's parameters".to_owned(),

@@ -2,10 +2,11 @@
 
 use api::job::{INPUT_VERSION, TrainingInput};
 use api::training_key::digest;
-use detectors::description::DESCRIPTION_VERSION;
-use detectors::{Description, Model, TrainError};
+use detectors::description::{DESCRIPTION_VERSION, reasons};
+use detectors::{Description, Model, TrainError, Warning};
 
 use crate::data::{InputError, read_csv};
+use crate::revision::{description_json, remedy};
 
 /// Most bytes of model and description that a revision holds. The API server takes 1,048,576 in a ConfigMap; the rest
 /// is for metadata.
@@ -75,9 +76,31 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     }
     let model = Model::train(&input.features, &input.detector, &input.threshold, &rows)
         .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;
+    let trained = fitting(model, input, MOST_BYTES);
+    check(&trained.model)?;
+    Ok(trained)
+}
+
+/// The model's bytes and their description. A model that is within `most` bytes only without the distribution of its
+/// training rows goes without: it is what is missed least.
+fn fitting(model: Model, input: &TrainingInput, most: usize) -> Trained {
     let bytes = model.encode();
-    check(&bytes)?;
-    Ok(Trained { description: describe(input, &model, &bytes), model: bytes })
+    let whole = Trained { description: describe(input, &model, &bytes), model: bytes };
+    if whole.model.len() + description_json(&whole.description).len() <= most {
+        return whole;
+    }
+    let model = model.without_reference();
+    let bytes = model.encode();
+    let mut description = describe(input, &model, &bytes);
+    description.warnings.push(Warning {
+        reason: reasons::DRIFT_NOT_MEASURED.to_owned(),
+        message: format!(
+            "the model fits a revision of {most} bytes only without the distribution of its training rows, so drift is not \
+             measured: lower {}",
+            remedy(&description)
+        ),
+    });
+    Trained { model: bytes, description }
 }
 
 /// Whether the bytes are a model that scores as it did when it was trained.
@@ -101,5 +124,44 @@ fn describe(input: &TrainingInput, model: &Model, bytes: &[u8]) -> Description {
         model_digest: digest(bytes),
         model_bytes: bytes.len() as u64,
         warnings: model.warnings().to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api::job::{DataFile, RevisionTarget};
+    use detectors::{CheckedMatrix, DetectorConfig, IsolationForestConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_model_that_fits_only_without_the_distribution_of_its_rows_goes_without_and_says_so() {
+        let forest = IsolationForestConfig { trees: 5, sample_size: 32, ..IsolationForestConfig::default() };
+        let input = TrainingInput {
+            version: INPUT_VERSION,
+            revision: RevisionTarget::default(),
+            key: String::new(),
+            features: vec!["x".into()],
+            detector: DetectorConfig { isolation_forest: Some(forest) },
+            threshold: Default::default(),
+            min_rows: 8,
+            data: DataFile { path: String::new(), origin: String::new(), digest: String::new() },
+        };
+        let rows =
+            CheckedMatrix::from_vec((0..400).map(|row| f64::from(row * row % 397)).collect(), 1).unwrap();
+        let model = Model::train(&input.features, &input.detector, &input.threshold, &rows).unwrap();
+
+        let whole = fitting(model.clone(), &input, MOST_BYTES);
+        assert!(Model::decode(&whole.model).unwrap().reference().is_some());
+        assert!(whole.description.warnings.iter().all(|warning| warning.reason != "DriftNotMeasured"));
+
+        let bytes = whole.model.len() + description_json(&whole.description).len();
+        let smaller = fitting(model, &input, bytes - 1);
+        assert!(smaller.model.len() < whole.model.len());
+        assert_eq!(Model::decode(&smaller.model).unwrap().reference(), None);
+        assert_eq!(smaller.description.model_digest, digest(&smaller.model));
+        let warning = smaller.description.warnings.last().unwrap();
+        assert_eq!(warning.reason, "DriftNotMeasured");
+        assert!(warning.message.ends_with("lower trees (5) or sampleSize (32)"), "{}", warning.message);
     }
 }

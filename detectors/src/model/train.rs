@@ -11,6 +11,7 @@ use crate::detector::{FitError, Fitted};
 use crate::golden::{self, GoldenRow};
 use crate::matrix::CheckedMatrix;
 use crate::random::{Random, Urn};
+use crate::reference::Reference;
 use crate::threshold::{self, Line};
 
 /// Rows beyond which threshold and calibration come from a sample of this many.
@@ -79,7 +80,9 @@ impl Model {
             warnings,
         };
         let chosen = choose_golden_rows(&fitted, &measured, &line);
-        let mut model = Self::from_parts(facts, fitted, line, Calibration::new(&outlyingness), Vec::new());
+        let reference = Reference::new(rows, &ascending, seed(&parameters));
+        let calibration = Calibration::new(&outlyingness);
+        let mut model = Self::from_parts(facts, fitted, line, calibration, Vec::new(), Some(reference));
         model.golden = chosen
             .into_iter()
             .map(|values| {

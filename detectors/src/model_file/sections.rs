@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelFileError;
 use super::bytes::{Problem, Reader, Writer};
-use super::forest;
+use super::{forest, reference};
 use crate::calibration::{Calibration, Knot};
 use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
@@ -20,7 +20,7 @@ struct Configuration {
 }
 
 pub(super) fn encode(model: &Model) -> Vec<u8> {
-    let (facts, Fitted::IsolationForest(fitted), line, calibration, golden_rows) = model.parts();
+    let (facts, Fitted::IsolationForest(fitted), line, calibration, golden_rows, reference) = model.parts();
     let mut writer = Writer::default();
     section(&mut writer, "conf", |writer| write_configuration(facts, writer));
     section(&mut writer, "feat", |writer| write_features(&facts.features, writer));
@@ -32,10 +32,14 @@ pub(super) fn encode(model: &Model) -> Vec<u8> {
     section(&mut writer, "frst", |writer| forest::encode(fitted, writer));
     section(&mut writer, "cali", |writer| write_calibration(calibration, writer));
     section(&mut writer, "gold", |writer| write_golden(golden_rows, writer));
+    if let Some(reference) = reference {
+        section(&mut writer, "refs", |writer| reference::encode(reference, writer));
+    }
     writer.0
 }
 
-pub(super) fn decode(contents: &[u8]) -> Result<Model, ModelFileError> {
+/// Files of version 1 have all sections but the last.
+pub(super) fn decode(contents: &[u8], version: u16) -> Result<Model, ModelFileError> {
     let mut reader = Reader::new(contents);
     let configuration = read(&mut reader, "conf", read_configuration)?;
     let features = read(&mut reader, "feat", read_features)?;
@@ -49,6 +53,11 @@ pub(super) fn decode(contents: &[u8]) -> Result<Model, ModelFileError> {
     }
     let calibration = read(&mut reader, "cali", read_calibration)?;
     let golden_rows = read(&mut reader, "gold", |reader| read_golden(reader, &fitted))?;
+    let reference = if version == 1 || reader.is_empty() {
+        None
+    } else {
+        Some(read(&mut reader, "refs", |reader| reference::decode(reader, columns, training_rows))?)
+    };
     reader.end().map_err(|problem| ModelFileError::Invalid { section: "gold", problem })?;
     let facts = Facts {
         features,
@@ -58,7 +67,7 @@ pub(super) fn decode(contents: &[u8]) -> Result<Model, ModelFileError> {
         flagged_training_share,
         warnings,
     };
-    Ok(Model::from_parts(facts, fitted, line, calibration, golden_rows))
+    Ok(Model::from_parts(facts, fitted, line, calibration, golden_rows, reference))
 }
 
 fn section(writer: &mut Writer, tag: &'static str, write: impl FnOnce(&mut Writer)) {

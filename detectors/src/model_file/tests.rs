@@ -94,8 +94,8 @@ fn other_files_are_told_apart_from_damaged_ones() {
         ModelFileError::NotAModelFile
     );
     let mut newer = encode(&small());
-    newer[8] = 2;
-    assert_eq!(error(&newer), ModelFileError::UnknownVersion { found: 2 });
+    newer[8] = 3;
+    assert_eq!(error(&newer), ModelFileError::UnknownVersion { found: 3 });
 }
 
 #[test]
@@ -126,6 +126,44 @@ fn a_section_that_is_wrong_is_named() {
     let longer = [&contents[..], b"!"].concat();
     let message = error(&sealed(&longer, longer.len() as u32)).to_string();
     assert_eq!(message, "section gold of the model file is invalid: 1 bytes are left over");
+}
+
+/// `tests/data/model-v1`: made by the release that wrote version 1.
+#[test]
+fn a_file_of_version_1_scores_as_it_did_and_has_no_reference() {
+    let file = include_bytes!("../../tests/data/model-v1/model.afm");
+    assert_eq!(version(file), Some(1));
+    let model = decode(file).unwrap();
+    assert_eq!(model.verify_golden_rows(), Ok(()));
+    let scored = [[10.0, 4.0, 30.0], [1_000.0, -4.0, 30.0]]
+        .map(|row| model.score_row(&row).unwrap())
+        .map(|s| (s.anomaly_score, s.severity));
+    assert_eq!(
+        scored,
+        [(-0.5038901978618598, 0.15178551832619544), (-0.7185990834519586, 1.8015024127710766)]
+    );
+    assert_eq!(model.reference(), None);
+}
+
+#[test]
+fn a_model_without_its_reference_is_smaller_and_scores_the_same() {
+    let model = small();
+    assert!(model.reference().is_some());
+    let file = encode(&model.clone().without_reference());
+    assert!(file.len() < encode(&model).len());
+    let read = decode(&file).unwrap();
+    assert_eq!(read.reference(), None);
+    assert_eq!(read.score_row(&[1.0, 2.0]), model.score_row(&[1.0, 2.0]));
+}
+
+#[test]
+fn a_reference_of_other_rows_is_refused() {
+    let contents = sections::encode(&small());
+    let at = contents.windows(4).rposition(|tag| tag == b"refs").unwrap() + 8;
+    let mut other = contents.clone();
+    other[at] = 1;
+    let message = error(&sealed(&other, other.len() as u32)).to_string();
+    assert!(message.starts_with("section refs of the model file is invalid"), "{message}");
 }
 
 proptest! {

@@ -28,7 +28,7 @@ fn description() -> Description {
 #[test]
 fn the_body_is_a_contract() {
     let mut body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), 1, "portable")).unwrap();
     assert_eq!(body["server_version"].take(), env!("CARGO_PKG_VERSION"));
     insta::assert_yaml_snapshot!(body);
 }
@@ -36,13 +36,15 @@ fn the_body_is_a_contract() {
 #[test]
 fn a_threshold_that_was_left_out_is_told_as_what_it_means() {
     let description = Description { threshold_config: ThresholdConfig::default(), ..description() };
-    let body: Value = serde_json::from_slice(&render("machine", "demo", &description, "portable")).unwrap();
+    let body: Value =
+        serde_json::from_slice(&render("machine", "demo", &description, 1, "portable")).unwrap();
     assert_eq!(body["threshold_config"], serde_json::json!({"contamination": 0.01}));
 }
 
 #[test]
 fn no_member_is_camel_case() {
-    let body: Value = serde_json::from_slice(&render("machine", "demo", &description(), "portable")).unwrap();
+    let body: Value =
+        serde_json::from_slice(&render("machine", "demo", &description(), 1, "portable")).unwrap();
     assert_eq!(camel_case_members(&body), Vec::<String>::new());
 }
 

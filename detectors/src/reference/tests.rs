@@ -1,0 +1,101 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn reference(columns: usize, value: impl Fn(usize, usize) -> f64, rows: usize) -> Reference {
+    let values = (0..rows * columns).map(|at| value(at / columns, at % columns)).collect();
+    let rows = CheckedMatrix::from_vec(values, columns).unwrap();
+    Reference::new(&rows, &[-0.6, -0.5, -0.5, -0.4], 16)
+}
+
+fn column(values: &[f64]) -> ColumnReference {
+    reference(1, |row, _| values[row], values.len()).columns.remove(0)
+}
+
+#[test]
+fn ten_bins_hold_a_tenth_of_a_continuous_column_each() {
+    let bins = column(&(0..1_000).map(f64::from).collect::<Vec<_>>()).bins;
+    assert_eq!(bins.counts(), [100; 10]);
+    assert_eq!(bins.edges()[0], 99.0);
+    assert_eq!((bins.bin(-5.0), bins.bin(99.0), bins.bin(99.5), bins.bin(1e9)), (0, 0, 1, 9));
+}
+
+#[test]
+fn equal_quantiles_are_one_edge() {
+    let zeros_and_ones: Vec<f64> = (0..1_000).map(|row| f64::from(u8::from(row % 4 == 0))).collect();
+    let bins = column(&zeros_and_ones).bins;
+    // Below 0, 0, 1 and, since 1 is the largest, above it.
+    assert_eq!(bins.edges(), [0.0_f64.next_down(), 0.0, 1.0]);
+    assert_eq!(bins.counts(), [0, 750, 250, 0]);
+}
+
+#[test]
+fn a_constant_column_has_a_bin_for_its_value_and_one_on_either_side() {
+    let bins = column(&[5.0; 50]).bins;
+    assert_eq!(bins.counts(), [0, 50, 0]);
+    assert_eq!((bins.bin(4.9), bins.bin(5.0), bins.bin(5.1)), (0, 1, 2));
+    assert_eq!(column(&[1.0]).bins.counts(), [0, 1, 0]);
+}
+
+#[test]
+fn the_range_of_a_column_is_that_of_all_rows_and_its_median_is_in_the_middle() {
+    let column = column(&(0..2_000).map(|row| f64::from((row * 7) % 2_000)).collect::<Vec<_>>());
+    assert_eq!(
+        (column.min, column.low, column.median, column.high, column.max),
+        (0.0, 19.0, 999.0, 1979.0, 1999.0)
+    );
+}
+
+#[test]
+fn a_large_table_is_counted_as_a_whole_though_few_of_its_rows_are_sorted() {
+    let rows = MOST_SORTED + 40_000;
+    let column =
+        reference(2, |row, column| if column == 0 { row as f64 } else { 1.0 }, rows).columns.remove(0);
+    assert_eq!(column.bins.rows(), rows as u64);
+    assert_eq!((column.min, column.max), (0.0, rows as f64 - 1.0));
+    let tenth = rows as f64 / 10.0;
+    for &count in column.bins.counts() {
+        assert!((f64::from(count) / tenth - 1.0).abs() < 0.05, "{count} of {tenth}");
+    }
+}
+
+#[test]
+fn columns_beyond_the_first_1024_have_no_bins() {
+    let reference = reference(1_030, |row, column| (row * column) as f64, 20);
+    assert_eq!(reference.columns().len(), MAX_COLUMNS);
+    assert_eq!(reference.check(1_030, 20), Ok(()));
+    assert!(reference.check(1_000, 20).is_err() && reference.check(1_030, 21).is_err());
+}
+
+#[test]
+fn quantiles_of_the_score_are_ascending_and_each_once() {
+    let reference = reference(1, |row, _| row as f64, 10);
+    assert_eq!(reference.score_quantiles(), [-0.6, -0.5, -0.4]);
+    assert_eq!(reference.score().counts().iter().sum::<u32>(), 4);
+}
+
+#[test]
+fn expected_shares_are_never_zero_and_sum_to_one() {
+    let bins = column(&[5.0; 50]).bins;
+    assert_eq!(bins.expected_shares(false), [0.5 / 51.5, 50.5 / 51.5, 0.5 / 51.5]);
+    assert_eq!(bins.expected_shares(true).len(), 4);
+    assert!((bins.expected_shares(true).iter().sum::<f64>() - 1.0).abs() < 1e-12);
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_values_every_row_has_a_bin_and_the_parts_fit(
+        values in prop::collection::vec(prop_oneof![
+            prop::num::f64::NORMAL.prop_map(|value| value % 1e30),
+            (-3_i8..3).prop_map(f64::from),
+            Just(-0.0), Just(f64::from(f32::MAX)), Just(-f64::from(f32::MAX)),
+        ], 1..200),
+    ) {
+        let rows = values.len();
+        let found = reference(1, |row, _| values[row], rows);
+        prop_assert_eq!(found.check(1, rows as u64), Ok(()));
+        let bins = &found.columns[0].bins;
+        prop_assert!(bins.counts().len() <= MAX_BINS);
+        prop_assert!(Bins::from_parts(bins.edges.clone(), bins.counts.clone(), 0).is_ok());
+    }
+}
