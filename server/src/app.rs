@@ -14,15 +14,16 @@ use crate::base_path::BasePath;
 use crate::edge::{self, Edge};
 use crate::metrics::{self, PortName};
 use crate::problem::Problem;
-use crate::route::{HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, PREDICTIONS, READYZ};
+use crate::route::{EXPLAIN, HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, PREDICTIONS, READYZ};
 use crate::state::App;
-use crate::{health, information, oip, prediction, predictions};
+use crate::{explain, health, information, oip, prediction, predictions};
 
 /// The port `http`.
 pub(crate) fn http(app: &Arc<App>) -> Router {
     let routes = Router::new()
         .route(PREDICTION, post(prediction::predict))
         .route(PREDICTIONS, post(predictions::predict))
+        .route(EXPLAIN, post(explain::explain))
         .route(MODEL_INFORMATION, get(information::show))
         .route(HEALTHZ, get(health::live))
         .route(READYZ, get(health::ready))
@@ -36,6 +37,7 @@ pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router 
     let routes = Router::new()
         .route(&base.join(PREDICTION), post(prediction::predict))
         .route(&base.join(PREDICTIONS), post(predictions::predict))
+        .route(&base.join(EXPLAIN), post(explain::explain))
         .route(&base.join(MODEL_INFORMATION), get(information::show));
     finish(app, oip::add(routes, &base), PortName::Public, base, Some(gate))
 }

@@ -11,6 +11,7 @@ mod base_path;
 mod body;
 mod config;
 mod edge;
+mod explain;
 mod gunzip;
 mod health;
 mod information;

@@ -19,16 +19,6 @@ use crate::route::Route;
 /// The codes that have a counter of their own; all others are `other`.
 const CODES: [u16; 15] = [200, 400, 401, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 503];
 
-/// The routes of the port `public`.
-const PUBLIC: [Route; 6] = [
-    Route::Prediction,
-    Route::Predictions,
-    Route::ModelInformation,
-    Route::Infer,
-    Route::Inference,
-    Route::Other,
-];
-
 const SEVERITY_BUCKETS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
 
 /// 1, 4, 16, … 1,048,576.
@@ -65,7 +55,7 @@ pub(crate) struct Metrics {
 #[derive(Debug)]
 pub(crate) struct PortMetrics {
     /// By the route's discriminant; those that the port does not have are its `other`.
-    routes: [RouteMetrics; Route::ALL.len()],
+    routes: Vec<RouteMetrics>,
     pub(crate) connections: IntGauge,
     pub(crate) connections_refused: IntCounter,
 }
@@ -94,7 +84,7 @@ impl Metrics {
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
             http: vectors.port(PortName::Http, &Route::ALL)?,
-            public: vectors.port(PortName::Public, &PUBLIC)?,
+            public: vectors.port(PortName::Public, &Route::PUBLIC)?,
             predictions: PredictionMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
             model_info: add(
@@ -223,17 +213,7 @@ impl Vectors {
             self.route(port, named.label())
         };
         Ok(PortMetrics {
-            routes: [
-                one(Route::ALL[0])?,
-                one(Route::ALL[1])?,
-                one(Route::ALL[2])?,
-                one(Route::ALL[3])?,
-                one(Route::ALL[4])?,
-                one(Route::ALL[5])?,
-                one(Route::ALL[6])?,
-                one(Route::ALL[7])?,
-                one(Route::ALL[8])?,
-            ],
+            routes: Route::ALL.into_iter().map(one).collect::<prometheus::Result<_>>()?,
             connections: self.connections.get_metric_with_label_values(&[port])?,
             connections_refused: self.refused.get_metric_with_label_values(&[port])?,
         })

@@ -8,6 +8,7 @@ use crate::base_path::BasePath;
 pub(crate) enum Route {
     Prediction,
     Predictions,
+    Explain,
     ModelInformation,
     Healthz,
     Readyz,
@@ -19,6 +20,7 @@ pub(crate) enum Route {
 
 pub(crate) const PREDICTION: &str = "/prediction";
 pub(crate) const PREDICTIONS: &str = "/predictions";
+pub(crate) const EXPLAIN: &str = "/explain";
 pub(crate) const MODEL_INFORMATION: &str = "/model_information";
 pub(crate) const HEALTHZ: &str = "/healthz";
 pub(crate) const READYZ: &str = "/readyz";
@@ -28,13 +30,25 @@ const INFERENCE: &str = "/v2";
 
 impl Route {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Prediction,
         Self::Predictions,
+        Self::Explain,
         Self::ModelInformation,
         Self::Healthz,
         Self::Readyz,
         Self::Metrics,
+        Self::Infer,
+        Self::Inference,
+        Self::Other,
+    ];
+
+    /// Those of the port `public`.
+    pub(crate) const PUBLIC: [Self; 7] = [
+        Self::Prediction,
+        Self::Predictions,
+        Self::Explain,
+        Self::ModelInformation,
         Self::Infer,
         Self::Inference,
         Self::Other,
@@ -45,6 +59,7 @@ impl Route {
         match base.strip(path) {
             Some(PREDICTION) => Self::Prediction,
             Some(PREDICTIONS) => Self::Predictions,
+            Some(EXPLAIN) => Self::Explain,
             Some(MODEL_INFORMATION) => Self::ModelInformation,
             Some(HEALTHZ) => Self::Healthz,
             Some(READYZ) => Self::Readyz,
@@ -72,6 +87,7 @@ impl Route {
         match self {
             Self::Prediction => PREDICTION,
             Self::Predictions => PREDICTIONS,
+            Self::Explain => EXPLAIN,
             Self::ModelInformation => MODEL_INFORMATION,
             Self::Healthz => HEALTHZ,
             Self::Readyz => READYZ,

@@ -23,7 +23,9 @@ use self::answer::Answers;
 use self::csv::Csv;
 use self::format::Format;
 use self::lines::{Ndjson, Parser};
+use self::table::Rules;
 use crate::body::unpacked;
+use crate::config::Limits;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::{App, Served};
@@ -39,6 +41,12 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
         (Format::Json, _) | (_, Format::Json) => whole::answer(batch, body).await,
         _ => stream::answer(batch, body).await,
     }
+}
+
+/// The numbers of rows of JSON, row by row, for others that take what this route takes.
+pub(crate) fn rows_of_json(bytes: &[u8], served: &Served, limits: &Limits) -> Result<Vec<f64>, Problem> {
+    let rules = Rules { most_rows: limits.max_batch_rows, most_passed: 0, passthrough: false };
+    table::of_json(bytes, served, rules).map(|table| table.values)
 }
 
 /// One request, before its body.
