@@ -12,8 +12,8 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::gunzip::{Gunzip, GunzipError};
 use crate::problem::Problem;
+use crate::unpack::{Encoding, Unpack, UnpackError};
 
 /// What a body may hold without asking the budget: the vectors that are usual never do.
 const FREE: usize = 8 << 10;
@@ -21,7 +21,7 @@ const FREE: usize = 8 << 10;
 const UNIT: usize = 4 << 10;
 
 /// The bytes that all bodies together may hold while they are read and answered.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<Semaphore>);
 
 /// A whole body, with its part of the budget.
@@ -115,8 +115,9 @@ pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
 /// Why a body cannot be read on.
 fn failed(error: axum::Error) -> Problem {
     let error = error.into_inner();
-    match error.downcast_ref::<GunzipError>() {
-        Some(bomb @ GunzipError::Bomb) => Problem::unpacks_too_large(bomb.to_string()),
+    match error.downcast_ref::<UnpackError>() {
+        Some(bomb @ UnpackError::Bomb) => Problem::unpacks_too_large(bomb.to_string()),
+        Some(UnpackError::Crowded) => Problem::too_many_bodies(),
         Some(error) => Problem::malformed(error.to_string()),
         None => Problem::malformed("the body broke off before its end"),
     }
@@ -150,22 +151,20 @@ pub(crate) fn require_inference(headers: &HeaderMap) -> Result<(), Problem> {
     }
 }
 
-/// The body without its encoding: gzip or none.
-pub(crate) fn unpacked(headers: &HeaderMap, body: Body) -> Result<Body, Problem> {
+/// The body without its encoding: gzip, zstd or none.
+pub(crate) fn unpacked(headers: &HeaderMap, body: Body, budget: &Budget) -> Result<Body, Problem> {
     let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|value| *value != "identity");
     let (encoding, another) = (encodings.next(), encodings.next());
     match encoding.map(HeaderValue::as_bytes) {
         None => Ok(body),
-        Some(name) if another.is_none() && is_gzip(name) => Ok(Body::new(Gunzip::new(body))),
-        Some(name) => Err(Problem::unsupported_type(format!(
-            "the body has Content-Encoding {}; send gzip, or no encoding",
-            String::from_utf8_lossy(name)
-        ))),
+        Some(name) => match Encoding::named(name).filter(|_| another.is_none()) {
+            Some(encoding) => Ok(Body::new(Unpack::new(encoding, body, budget.clone()))),
+            None => Err(Problem::unsupported_type(format!(
+                "the body has Content-Encoding {}; send gzip or zstd, or no encoding",
+                String::from_utf8_lossy(name)
+            ))),
+        },
     }
-}
-
-fn is_gzip(name: &[u8]) -> bool {
-    name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip")
 }
 
 /// No content encoding.

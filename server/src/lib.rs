@@ -12,7 +12,6 @@ mod body;
 mod config;
 mod edge;
 mod explain;
-mod gunzip;
 mod health;
 mod information;
 mod listen;
@@ -33,6 +32,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod unpack;
 mod vector;
 
 pub use self::base_path::{BasePath, BasePathError};

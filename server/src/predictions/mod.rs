@@ -36,7 +36,7 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let served = Arc::clone(app.model()?);
     let batch = Batch { app, served, asked };
     let (head, body) = request.into_parts();
-    let body = unpacked(&head.headers, body)?;
+    let body = unpacked(&head.headers, body, &batch.app.bodies)?;
     match (batch.asked.form, batch.asked.answers.format()) {
         (Format::Json, _) | (_, Format::Json) => whole::answer(batch, body).await,
         _ => stream::answer(batch, body).await,

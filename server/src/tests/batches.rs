@@ -333,29 +333,41 @@ fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-fn packed(content_type: &str, text: &str) -> Request<Body> {
-    let (mut parts, body) = lines_of(content_type, "", gzip(text)).into_parts();
-    parts.headers.insert("content-encoding", http::HeaderValue::from_static("gzip"));
+fn zstd(text: &str) -> Vec<u8> {
+    let mut packed = Vec::with_capacity(zstd_safe::compress_bound(text.len()));
+    zstd_safe::compress(&mut packed, text.as_bytes(), 3).unwrap();
+    packed
+}
+
+fn packed(encoding: &'static str, content_type: &str, text: &str) -> Request<Body> {
+    let body = if encoding.eq_ignore_ascii_case("zstd") { zstd(text) } else { gzip(text) };
+    let (mut parts, body) = lines_of(content_type, "", body).into_parts();
+    parts.headers.insert("content-encoding", http::HeaderValue::from_static(encoding));
     Request::from_parts(parts, body)
 }
 
 #[tokio::test]
 async fn compressed_batches_are_unpacked_and_bombs_are_not() {
     let router = http();
-    let json = send(&router, packed(JSON, "[[0.5,0.5]]")).await;
-    assert_eq!(json.body, post(&router, "/predictions", "[[0.5,0.5]]").await.body);
-    let rows = 30_000;
-    let lines: String = (0..rows).map(|n| format!("[0.5,{n}e-5]\n")).collect();
-    let (answers, errors) = with_errors(&router, packed(NDJSON, &lines)).await;
-    assert_eq!((answers.len(), errors), (rows, Some(0)));
+    for encoding in ["gzip", "zstd", "ZSTD"] {
+        let packed = |content_type, text| packed(encoding, content_type, text);
+        let json = send(&router, packed(JSON, "[[0.5,0.5]]")).await;
+        assert_eq!(json.body, post(&router, "/predictions", "[[0.5,0.5]]").await.body);
+        let rows = 30_000;
+        let lines: String = (0..rows).map(|n| format!("[0.5,{n}e-5]\n")).collect();
+        let (answers, errors) = with_errors(&router, packed(NDJSON, &lines)).await;
+        assert_eq!((answers.len(), errors), (rows, Some(0)), "{encoding}");
 
-    let bomb = " ".repeat(20 << 20);
-    let refused = send(&router, packed(JSON, &bomb)).await;
-    assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
-    let (answers, _) =
-        with_errors(&router, packed(NDJSON, &format!("[0.5,0.5]\n{}", "\n".repeat(20 << 20)))).await;
-    let last = r#"{"row":1,"error":"the body unpacks to more than 100 times its size"}"#;
-    assert_eq!((answers.len(), answers[1].as_str()), (2, last));
+        let bomb = " ".repeat(20 << 20);
+        let refused = send(&router, packed(JSON, &bomb)).await;
+        assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE, "{encoding}");
+        let bomb = format!("[0.5,0.5]\n{}", "\n".repeat(20 << 20));
+        let (answers, _) = with_errors(&router, packed(NDJSON, &bomb)).await;
+        let last = r#"{"row":1,"error":"the body unpacks to more than 100 times its size"}"#;
+        assert_eq!((answers.len(), answers[1].as_str()), (2, last), "{encoding}");
+    }
+    let twice = packed("gzip, zstd", JSON, "[[0.5,0.5]]");
+    assert_eq!(send(&router, twice).await.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
 }
 
 /// A long name in a CSV's header comes back with every row.
