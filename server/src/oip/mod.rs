@@ -61,7 +61,7 @@ async fn infer(
     let (head, body) = request.into_parts();
     body::require_inference(&head.headers)?;
     let header = request::header_length(&head.headers)?;
-    let body = body::unpacked(&head.headers, body)?;
+    let body = body::unpacked(&head.headers, body, &app.bodies)?;
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut reserved = app.rows.reserve(score::estimate(&app, &served, announced))?;
     let Whole { bytes, mut held } = body::read_whole(body, app.limits.max_body_bytes, &app.bodies).await?;
