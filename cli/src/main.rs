@@ -24,15 +24,42 @@ enum Command {
     /// Trains the AnomalyModel in a file into a directory, for `anomaly-server --model-dir`.
     #[command(after_help = "Example:\n  anomaly train -f examples/quickstart.yaml --out model")]
     Train(cli::train::Arguments),
+
+    /// Scores the rows of a CSV or Parquet file, without a server.
+    ///
+    /// The output has the columns of the input, and is_inlier, anomaly_score, severity and error behind them. A row that
+    /// cannot be scored has an error instead of a verdict; then the exit code is 1, and everything is written all the same.
+    #[command(
+        after_help = "Examples:\n  anomaly score -f examples/quickstart.yaml rows.csv -o scored.parquet\n  \
+        kubectl get configmap MODEL-r-… -o yaml | anomaly score --model - rows.csv"
+    )]
+    Score(cli::score::Arguments),
+
+    /// Sends the rows of a CSV or Parquet file to a served model at a rate; prints verdicts, and latencies at the end.
+    ///
+    /// The rate is kept whatever the server does, and a latency counts from the moment its request was due.
+    #[command(
+        after_help = "Example:\n  ANOMALY_PASSWORD=… anomaly replay examples/data/machine-temperature/hourly.csv \\\n    \
+        --url http://machine.localhost:8080 --user machine-temperature --rate 100"
+    )]
+    Replay(cli::replay::Arguments),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     log_to_stderr();
-    let ended = match arguments.command {
-        Command::Run(arguments) => cli::run::run(&arguments, &mut std::io::stdout().lock()).await,
-        Command::Train(arguments) => cli::train::train(&arguments, &mut std::io::stdout().lock()),
+    let ended: Result<(), Box<dyn std::error::Error>> = match arguments.command {
+        Command::Run(arguments) => {
+            cli::run::run(&arguments, &mut std::io::stdout().lock()).await.map_err(Into::into)
+        }
+        Command::Replay(arguments) => {
+            cli::replay::replay(&arguments, &mut std::io::stdout()).await.map_err(Into::into)
+        }
+        Command::Score(arguments) => cli::score::score(&arguments).map_err(Into::into),
+        Command::Train(arguments) => {
+            cli::train::train(&arguments, &mut std::io::stdout().lock()).map_err(Into::into)
+        }
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

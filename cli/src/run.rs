@@ -69,11 +69,20 @@ pub enum RunError {
         source: std::io::Error,
     },
     /// The port is taken, or the model is refused.
-    #[error("cannot serve: {0} (another port: --port)")]
-    Serve(#[from] StartError),
+    #[error("cannot serve: {source}{}", other_port(.source))]
+    Serve {
+        /// Why.
+        #[from]
+        source: StartError,
+    },
     /// Signals cannot be handled, or nothing can be printed.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+}
+
+/// What helps if the port is taken.
+fn other_port(error: &StartError) -> &'static str {
+    if matches!(error, StartError::Bind { .. }) { " (another port: --port)" } else { "" }
 }
 
 /// Trains, prints what came out and how to ask it, and serves until Ctrl-C.
@@ -94,8 +103,11 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunE
     Ok(())
 }
 
-/// What the file's model is trained on.
-pub(crate) fn plan(path: &Path, model: Option<&str>) -> Result<Plan, RunError> {
+/// The training of a manifest's model.
+///
+/// # Errors
+/// The file cannot be read, is no manifest, or leaves open what to train.
+pub fn plan(path: &Path, model: Option<&str>) -> Result<Plan, RunError> {
     let file = path.display().to_string();
     let text = match read(path) {
         Ok(text) => text,

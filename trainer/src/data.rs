@@ -5,15 +5,14 @@
 //! a number or not finite ends the reading.
 
 mod error;
-mod records;
+pub mod records;
 mod suggest;
 
 use std::io::Read;
 
 use detectors::CheckedMatrix;
 
-use error::Located;
-pub use error::{InputError, Problem};
+pub use error::{InputError, Located, Problem};
 use records::{Record, Records};
 
 /// Largest magnitude a cell may have: detectors compare in single precision.
@@ -29,11 +28,11 @@ const LARGEST: f64 = f32::MAX as f64;
 pub fn read_csv(input: impl Read, features: &[String], origin: &str) -> Result<CheckedMatrix, InputError> {
     let located = |at: Located| InputError::new(origin, at);
     let mut records = Records::new(input);
-    let header = records.next().map_err(located)?.ok_or_else(|| located(Problem::NoData.into()))?;
+    let header = records.next_record().map_err(located)?.ok_or_else(|| InputError::no_data(origin))?;
     let columns = Columns::find(&header, features).map_err(|p| located(p.into()))?;
 
     let mut values = Vec::new();
-    while let Some(record) = records.next().map_err(located)? {
+    while let Some(record) = records.next_record().map_err(located)? {
         columns.read(&record, &mut values).map_err(|fault| fault.into_error(origin, record.line))?;
     }
     if values.is_empty() {
@@ -122,7 +121,10 @@ fn missing(names: &[&str], feature: &str) -> Problem {
 }
 
 /// The finite number in a cell. Spaces around it are ignored; the value is the nearest double.
-fn number(cell: &str) -> Result<f64, Problem> {
+///
+/// # Errors
+/// [`Problem`]: an empty cell, no number, one that is not finite or beyond single precision.
+pub fn number(cell: &str) -> Result<f64, Problem> {
     let text = cell.trim();
     if text.is_empty() {
         return Err(Problem::EmptyCell);

@@ -127,13 +127,19 @@ pub enum Problem {
 }
 
 impl InputError {
-    pub(super) fn new(origin: &str, located: Located) -> Self {
+    /// A problem at a place of `origin`, the source as people know it.
+    pub fn new(origin: &str, located: Located) -> Self {
         let Located { line, problem } = located;
         Self { origin: origin.to_owned(), line, column: None, problem: Box::new(problem) }
     }
 
     pub(super) fn at(origin: &str, line: u64, column: Option<String>, problem: Problem) -> Self {
         Self { origin: origin.to_owned(), line: Some(line), column, problem: Box::new(problem) }
+    }
+
+    /// The error of a source with nothing in it.
+    pub fn no_data(origin: &str) -> Self {
+        Self::new(origin, Problem::NoData.into())
     }
 
     /// The error of a source that has `rows` rows where `needed` are asked for.
@@ -176,7 +182,7 @@ impl fmt::Display for InputError {
 }
 
 /// A problem and the line on which it stands.
-pub(super) struct Located {
+pub struct Located {
     pub(super) line: Option<u64>,
     pub(super) problem: Problem,
 }

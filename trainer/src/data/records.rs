@@ -12,15 +12,15 @@ use super::error::{Located, Problem};
 const LONGEST: usize = 1 << 20;
 
 /// The cells of one record.
-pub(super) struct Record<'a> {
+pub struct Record<'a> {
     /// Line of the file on which the record begins, from 1.
-    pub(super) line: u64,
+    pub line: u64,
     /// Cells without their quotes.
-    pub(super) cells: Vec<Cow<'a, str>>,
+    pub cells: Vec<Cow<'a, str>>,
 }
 
 /// Records read one after the other into one buffer.
-pub(super) struct Records<R> {
+pub struct Records<R> {
     input: BufReader<R>,
     raw: Vec<u8>,
     /// Lines read so far.
@@ -28,12 +28,16 @@ pub(super) struct Records<R> {
 }
 
 impl<R: Read> Records<R> {
-    pub(super) fn new(input: R) -> Self {
+    /// Reads from `input`, which need not be buffered.
+    pub fn new(input: R) -> Self {
         Self { input: BufReader::with_capacity(1 << 16, input), raw: Vec::new(), lines: 0 }
     }
 
     /// The next record that is not blank; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>, Located> {
+    ///
+    /// # Errors
+    /// [`Located`]: the input cannot be read on, or not be read without guessing.
+    pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Located> {
         let Some(line) = self.read_record()? else { return Ok(None) };
         let fault = |problem| Located { line: Some(line), problem };
         if self.raw.contains(&0) {
@@ -150,7 +154,7 @@ mod tests {
     fn read(text: &[u8]) -> Vec<(u64, Vec<String>)> {
         let mut records = Records::new(text);
         let mut all = Vec::new();
-        while let Some(record) = records.next().map_err(|e| e.problem).unwrap() {
+        while let Some(record) = records.next_record().map_err(|e| e.problem).unwrap() {
             all.push((record.line, record.cells.iter().map(|c| c.to_string()).collect()));
         }
         all
@@ -159,7 +163,7 @@ mod tests {
     fn failure(text: &[u8]) -> (Option<u64>, Problem) {
         let mut records = Records::new(text);
         loop {
-            match records.next() {
+            match records.next_record() {
                 Ok(Some(_)) => {}
                 Ok(None) => panic!("no error"),
                 Err(located) => return (located.line, located.problem),
@@ -206,10 +210,10 @@ mod tests {
     #[test]
     fn a_file_without_line_ends_is_refused_before_it_fills_the_memory() {
         let endless = std::io::repeat(b'1');
-        let error = Records::new(endless).next().err().unwrap();
+        let error = Records::new(endless).next_record().err().unwrap();
         assert_eq!((error.line, error.problem), (Some(1), Problem::LongRecord { limit: LONGEST }));
         let binary = std::io::repeat(0);
-        assert_eq!(Records::new(binary).next().err().unwrap().problem, Problem::Nul);
+        assert_eq!(Records::new(binary).next_record().err().unwrap().problem, Problem::Nul);
     }
 
     #[test]
@@ -223,7 +227,7 @@ mod tests {
         let half = b"a,b\n1,2\n".as_slice();
         let mut records = Records::new(half.chain(Broken));
         let problem = loop {
-            match records.next() {
+            match records.next_record() {
                 Ok(record) => assert!(record.is_some()),
                 Err(located) => break located.problem,
             }

@@ -138,7 +138,7 @@ proptest! {
         let text = writer.into_inner().unwrap();
         let mut records = Records::new(text.as_slice());
         let mut read = Vec::new();
-        while let Ok(Some(record)) = records.next() {
+        while let Ok(Some(record)) = records.next_record() {
             read.push(record.cells.iter().map(|c| c.to_string()).collect::<Vec<_>>());
         }
         prop_assert_eq!(&read[1..], rows.iter().map(|r| r.to_vec()).collect::<Vec<_>>());
