@@ -67,6 +67,16 @@ pub(crate) fn choose<'a>(
     chosen
 }
 
+/// The lower median of a column, to four digits; 0 without rows.
+pub(crate) fn median(rows: &[GoldenRow], column: usize) -> f64 {
+    let mut values: Vec<f64> = rows.iter().map(|row| row.values[column]).collect();
+    values.retain(|value| value.abs() < f64::from(f32::MAX));
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len().saturating_sub(1) / 2;
+    let median = values.get(middle).copied().unwrap_or_default();
+    format!("{median:.3e}").parse().unwrap_or(median)
+}
+
 /// Compares what came out now with what was stored.
 pub(crate) fn compare(
     row: usize,
@@ -95,6 +105,15 @@ mod tests {
     use super::*;
 
     const OUTCOME: Outcome = Outcome { measure: 812.5, score: -0.44, is_inlier: true };
+
+    #[test]
+    fn the_median_heeds_no_extremes_and_has_four_digits() {
+        let row = |value| GoldenRow { values: vec![value], result: OUTCOME };
+        let extreme = f64::from(f32::MAX);
+        let rows = [row(-extreme), row(extreme), row(3.0), row(1.234_56), row(-7.0)];
+        assert_eq!(median(&rows, 0), 1.235);
+        assert_eq!(median(&rows[..2], 0), 0.0);
+    }
 
     #[test]
     fn one_bit_in_the_measure_is_a_difference() {

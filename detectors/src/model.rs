@@ -215,6 +215,13 @@ impl Model {
         self.fitted.kernel()
     }
 
+    /// A row in the midst of those it was trained on: the median of each feature over the golden rows, to four digits. No
+    /// row of anybody's data, unless there is but one feature.
+    pub fn typical_row(&self) -> Vec<f64> {
+        let columns = 0..self.fitted.columns();
+        columns.map(|column| golden::median(&self.golden, column)).collect()
+    }
+
     /// Scores the golden rows, by every kernel that this machine has, and compares with what they came out as when the
     /// model was trained.
     ///

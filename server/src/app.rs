@@ -1,5 +1,5 @@
 //! The route tables of the two ports. `http` is for the cluster: all routes, no passwords. `public` is what an
-//! ingress points at: the scoring routes only, behind basic authentication.
+//! ingress points at: the scoring and documentation routes only, behind basic authentication.
 //!
 //! There is no route that writes anything.
 
@@ -14,9 +14,11 @@ use crate::base_path::BasePath;
 use crate::edge::{self, Edge};
 use crate::metrics::{self, PortName};
 use crate::problem::Problem;
-use crate::route::{EXPLAIN, HEALTHZ, METRICS, MODEL_INFORMATION, PREDICTION, PREDICTIONS, READYZ};
+use crate::route::{
+    DOCS, DOCS_FILE, EXPLAIN, HEALTHZ, METRICS, MODEL_INFORMATION, OPENAPI, PREDICTION, PREDICTIONS, READYZ,
+};
 use crate::state::App;
-use crate::{explain, health, information, oip, prediction, predictions};
+use crate::{docs, explain, health, information, oip, openapi, prediction, predictions};
 
 /// The port `http`.
 pub(crate) fn http(app: &Arc<App>) -> Router {
@@ -25,6 +27,9 @@ pub(crate) fn http(app: &Arc<App>) -> Router {
         .route(PREDICTIONS, post(predictions::predict))
         .route(EXPLAIN, post(explain::explain))
         .route(MODEL_INFORMATION, get(information::show))
+        .route(OPENAPI, openapi::route(PortName::Http, BasePath::default()))
+        .route(DOCS, get(docs::page))
+        .route(DOCS_FILE, get(docs::file))
         .route(HEALTHZ, get(health::live))
         .route(READYZ, get(health::ready))
         .route(METRICS, get(metrics::handler::show));
@@ -38,7 +43,10 @@ pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router 
         .route(&base.join(PREDICTION), post(prediction::predict))
         .route(&base.join(PREDICTIONS), post(predictions::predict))
         .route(&base.join(EXPLAIN), post(explain::explain))
-        .route(&base.join(MODEL_INFORMATION), get(information::show));
+        .route(&base.join(MODEL_INFORMATION), get(information::show))
+        .route(&base.join(OPENAPI), openapi::route(PortName::Public, base.clone()))
+        .route(&base.join(DOCS), get(docs::page))
+        .route(&base.join(DOCS_FILE), get(docs::file));
     finish(app, oip::add(routes, &base), PortName::Public, base, Some(gate))
 }
 

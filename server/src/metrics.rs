@@ -83,8 +83,8 @@ impl Metrics {
         let vectors = Vectors::register(&registry)?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(Self {
-            http: vectors.port(PortName::Http, &Route::ALL)?,
-            public: vectors.port(PortName::Public, &Route::PUBLIC)?,
+            http: vectors.port(PortName::Http)?,
+            public: vectors.port(PortName::Public)?,
             predictions: PredictionMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
             model_info: add(
@@ -206,14 +206,14 @@ impl Vectors {
         })
     }
 
-    fn port(&self, name: PortName, routes: &[Route]) -> prometheus::Result<PortMetrics> {
+    fn port(&self, name: PortName) -> prometheus::Result<PortMetrics> {
         let port = name.label();
-        let one = |route: Route| {
-            let named = if routes.contains(&route) { route } else { Route::Other };
-            self.route(port, named.label())
+        let one = |route: &Route| {
+            let has = name == PortName::Http || route.is_public();
+            self.route(port, if has { *route } else { Route::Other }.label())
         };
         Ok(PortMetrics {
-            routes: Route::ALL.into_iter().map(one).collect::<prometheus::Result<_>>()?,
+            routes: Route::ALL.iter().map(one).collect::<prometheus::Result<_>>()?,
             connections: self.connections.get_metric_with_label_values(&[port])?,
             connections_refused: self.refused.get_metric_with_label_values(&[port])?,
         })

@@ -284,7 +284,13 @@ impl Problem {
         .closing()
     }
 
-    fn body(&self) -> Vec<u8> {
+    /// Its status.
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// Its body, as it is sent.
+    pub(crate) fn body(&self) -> Vec<u8> {
         #[derive(Serialize)]
         struct Body<'a> {
             r#type: String,

@@ -10,6 +10,9 @@ pub(crate) enum Route {
     Predictions,
     Explain,
     ModelInformation,
+    OpenApi,
+    Docs,
+    DocsFile,
     Healthz,
     Readyz,
     Metrics,
@@ -22,6 +25,9 @@ pub(crate) const PREDICTION: &str = "/prediction";
 pub(crate) const PREDICTIONS: &str = "/predictions";
 pub(crate) const EXPLAIN: &str = "/explain";
 pub(crate) const MODEL_INFORMATION: &str = "/model_information";
+pub(crate) const OPENAPI: &str = "/openapi.json";
+pub(crate) const DOCS: &str = "/docs";
+pub(crate) const DOCS_FILE: &str = "/docs/{file}";
 pub(crate) const HEALTHZ: &str = "/healthz";
 pub(crate) const READYZ: &str = "/readyz";
 pub(crate) const METRICS: &str = "/metrics";
@@ -30,25 +36,17 @@ const INFERENCE: &str = "/v2";
 
 impl Route {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Prediction,
         Self::Predictions,
         Self::Explain,
         Self::ModelInformation,
+        Self::OpenApi,
+        Self::Docs,
+        Self::DocsFile,
         Self::Healthz,
         Self::Readyz,
         Self::Metrics,
-        Self::Infer,
-        Self::Inference,
-        Self::Other,
-    ];
-
-    /// Those of the port `public`.
-    pub(crate) const PUBLIC: [Self; 7] = [
-        Self::Prediction,
-        Self::Predictions,
-        Self::Explain,
-        Self::ModelInformation,
         Self::Infer,
         Self::Inference,
         Self::Other,
@@ -61,6 +59,9 @@ impl Route {
             Some(PREDICTIONS) => Self::Predictions,
             Some(EXPLAIN) => Self::Explain,
             Some(MODEL_INFORMATION) => Self::ModelInformation,
+            Some(OPENAPI) => Self::OpenApi,
+            Some(DOCS) => Self::Docs,
+            Some(path) if path.starts_with("/docs/") => Self::DocsFile,
             Some(HEALTHZ) => Self::Healthz,
             Some(READYZ) => Self::Readyz,
             Some(METRICS) => Self::Metrics,
@@ -89,6 +90,9 @@ impl Route {
             Self::Predictions => PREDICTIONS,
             Self::Explain => EXPLAIN,
             Self::ModelInformation => MODEL_INFORMATION,
+            Self::OpenApi => OPENAPI,
+            Self::Docs => DOCS,
+            Self::DocsFile => DOCS_FILE,
             Self::Healthz => HEALTHZ,
             Self::Readyz => READYZ,
             Self::Metrics => METRICS,
@@ -96,6 +100,11 @@ impl Route {
             Self::Inference => INFERENCE,
             Self::Other => "other",
         }
+    }
+
+    /// Whether the port `public` has it: what is for people and their programs, nothing of operations.
+    pub(crate) const fn is_public(self) -> bool {
+        !matches!(self, Self::Healthz | Self::Readyz | Self::Metrics)
     }
 
     /// What must be answered however many connections are open: the kubelet restarts what does not answer.

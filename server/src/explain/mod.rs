@@ -35,9 +35,7 @@ pub(crate) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let Whole { bytes, held } = body::read_json(request, app.limits.max_body_bytes, &app.bodies).await?;
     if !is_batch(&bytes) {
         let row = vector::parse(&bytes, served.model.features())?;
-        let mut out = Vec::new();
-        Explainer::new(&served, top).row(&row, true, &mut out);
-        return Ok(json(Body::from(out)));
+        return Ok(json(Body::from(of_row(&served, &row, top))));
     }
     let values = parse(&app, &served, bytes).await?;
     // The rows are in flight, and their numbers in the budget for bodies, until the client has the answer.
@@ -48,6 +46,13 @@ pub(crate) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
         Some((chunk, (batch, held)))
     });
     Ok(json(Body::from_stream(chunks)))
+}
+
+/// The answer for one row that has been checked.
+pub(crate) fn of_row(served: &Served, row: &[f64], top: Option<usize>) -> Vec<u8> {
+    let mut out = Vec::new();
+    Explainer::new(served, top).row(row, true, &mut out);
+    out
 }
 
 fn json(body: Body) -> Response {

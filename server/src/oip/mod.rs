@@ -33,9 +33,27 @@ use crate::state::{App, Served};
 
 pub(crate) use self::error::in_form;
 
+/// The names of all datatypes that are read.
+pub(crate) fn datatypes() -> [&'static str; 10] {
+    datatype::Datatype::ALL.map(datatype::Datatype::name)
+}
+
+/// The names of all tensors that can be answered with.
+pub(crate) fn outputs() -> [&'static str; 6] {
+    output::Output::ALL.map(output::Output::name)
+}
+
 /// The protocol's routes under a port's base path.
 pub(crate) fn add(mut router: Router<Arc<App>>, base: &BasePath) -> Router<Arc<App>> {
-    let routes: [(&str, MethodRouter<Arc<App>>); 9] = [
+    for (path, handlers) in routes() {
+        router = router.route(&base.join(path), handlers);
+    }
+    router
+}
+
+/// All of the protocol's routes.
+pub(crate) fn routes() -> [(&'static str, MethodRouter<Arc<App>>); 9] {
+    [
         ("/v2", get(metadata::server)),
         ("/v2/health/live", get(metadata::live)),
         ("/v2/health/ready", get(metadata::ready)),
@@ -45,11 +63,7 @@ pub(crate) fn add(mut router: Router<Arc<App>>, base: &BasePath) -> Router<Arc<A
         ("/v2/models/{model}/versions/{version}/ready", get(metadata::model_ready)),
         ("/v2/models/{model}/infer", post(infer)),
         ("/v2/models/{model}/versions/{version}/infer", post(infer)),
-    ];
-    for (path, handlers) in routes {
-        router = router.route(&base.join(path), handlers);
-    }
-    router
+    ]
 }
 
 /// `POST …/infer`. What the head decides is decided before the body is read; all rows are scored, or none.

@@ -72,7 +72,7 @@ pub(super) fn sha256(bytes: &[u8]) -> String {
 }
 
 /// A state without a model.
-pub(super) fn empty(gate: Option<Arc<Gate>>) -> Arc<App> {
+pub(crate) fn empty(gate: Option<Arc<Gate>>) -> Arc<App> {
     let metrics = Metrics::new().unwrap();
     Arc::new(App::new("machine".to_owned(), "demo".to_owned(), Limits::default(), metrics, gate))
 }
@@ -94,12 +94,12 @@ pub(crate) fn loaded(gate: Option<Arc<Gate>>) -> Arc<App> {
 }
 
 /// The port `http` with the trained model.
-pub(super) fn http() -> Router {
+pub(crate) fn http() -> Router {
     app::http(&loaded(None))
 }
 
 /// The port `public` behind a gate that has read this file.
-pub(super) fn public(htpasswd: &Path, base: &str) -> (Arc<App>, Router) {
+pub(crate) fn public(htpasswd: &Path, base: &str) -> (Arc<App>, Router) {
     let gate = Arc::new(Gate::new("machine"));
     let _ = crate::auth::read_once(&gate, htpasswd);
     let app = loaded(Some(Arc::clone(&gate)));
@@ -109,18 +109,18 @@ pub(super) fn public(htpasswd: &Path, base: &str) -> (Arc<App>, Router) {
 
 /// An answer that has been read.
 #[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
     pub(super) body: Vec<u8>,
 }
 
 impl Answer {
-    pub(super) fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).unwrap()
     }
 
@@ -128,7 +128,7 @@ impl Answer {
         self.text().lines().map(str::to_owned).collect()
     }
 
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().unwrap())
     }
 
@@ -138,13 +138,13 @@ impl Answer {
     }
 }
 
-pub(super) async fn send(router: &Router, request: Request<Body>) -> Answer {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
     let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
-pub(super) async fn get(router: &Router, path: &str) -> Answer {
+pub(crate) async fn get(router: &Router, path: &str) -> Answer {
     send(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
@@ -172,7 +172,7 @@ pub(super) const NDJSON: &str = "application/x-ndjson";
 pub(super) const CSV: &str = "text/csv";
 
 /// A fresh directory of this test's own, where `cargo clean` finds it.
-pub(super) fn directory(name: &str) -> PathBuf {
+pub(crate) fn directory(name: &str) -> PathBuf {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tmp/server");
     let name = format!("{}-{name}", std::process::id());
     let path = std::path::Path::new(path).join(name);
