@@ -26,8 +26,8 @@ if [ ! -d "$root" ]; then
   trap 'rm -rf "$work"' EXIT
   chmod 755 "$work"
   (fetch) >"$CACHE/monitoring/apt.log" 2>&1 || exit 1
-  rm -rf "$work"/root/usr/share/{doc,man,lintian,nodejs,sass}
-  find "$work/root/usr/share/javascript" -type f ! -name '*.min.js' ! -name '*.min.css' -delete # (200 MB of them)
+  rm -rf "$work"/root/usr/share/{doc,man,lintian,sass}
+  rm -rf "$work/root/usr/share/javascript/moment-timezone/data" # (200 MB that no page uses)
   # (another script may have been faster)
   mv -T "$work/root" "$root" 2>/dev/null || [ -d "$root" ]
 fi
