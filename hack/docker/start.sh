@@ -38,7 +38,16 @@ mapfile -t pids < <(own_processes 'dockerd|containerd')
 rm -f "$DOCKER_RUN/dockerd.pid" "$DOCKER_RUN/exec/containerd/containerd.pid"
 remember_host
 say "starting dockerd (data in $DOCKER_DATA, log in $DOCKER_LOG)"
-setsid nohup dockerd "${options[@]}" >"$DOCKER_LOG" 2>&1 </dev/null 9>&- &
+# (without the files that we were given open, among them locks of those who called us: it outlives them)
+daemon() {
+  local fd
+  for fd in /proc/self/fd/*; do
+    fd=${fd##*/}
+    [ "$fd" -le 2 ] || exec {fd}>&-
+  done
+  exec setsid nohup dockerd "${options[@]}"
+}
+daemon >"$DOCKER_LOG" 2>&1 </dev/null &
 pid=$!
 for _ in $(seq 300); do
   kill -0 "$pid" 2>/dev/null || break
