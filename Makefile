@@ -5,12 +5,12 @@ SHELL := /bin/bash
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
-.PHONY: help up down status run fmt lint unit clients chart-test e2e test crds clean-cache
+.PHONY: help up down status run fmt lint unit clients dashboards chart-test e2e test crds clean-cache
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
 
-up: ## a kind cluster with the operator and the quick-start model, ready and scored through its ingress
+up: ## a kind cluster with the operator and the quick-start model, ready and scored through its ingress; MONITORING=1 adds Prometheus
 	@hack/up.sh
 
 down: ## remove the cluster and everything else of it from this machine
@@ -33,6 +33,9 @@ unit: ## tests that need no cluster; generated files are fresh
 
 clients: ## the server asked by other people's clients: browsers, test generators, Python packages
 	@hack/test.sh clients
+
+dashboards: ## Grafana's dashboards against Grafana's own types and linter
+	@hack/test.sh dashboards
 
 chart-test: ## the Helm chart's own tests
 	@hack/test.sh chart

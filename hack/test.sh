@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test.sh [lint|unit|clients|chart|e2e]…: what a change must pass; all of it when nothing is named. Ends with a ledger of its steps in
+# test.sh [lint|unit|clients|dashboards|chart|e2e]…: what a change must pass; all of it when nothing is named. Ends with a ledger of its steps in
 # seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -68,6 +68,11 @@ clients() {
   step "other people's clients" "$here/clients/run.sh"
 }
 
+# Grafana's types and linter
+dashboards() {
+  step "dashboards" "$here/dashboards/check.sh"
+}
+
 chart() {
   step "tools" "$here/tools/find.sh"
   step "chart" "$ROOT/charts/test.sh"
@@ -76,6 +81,7 @@ chart() {
 no_cluster() { ! have docker || ! docker container inspect "$(node)" >/dev/null 2>&1 || "$here/down.sh"; }
 
 e2e() {
+  local comes_and_goes=kinds_of_prometheus_operator_are_noticed_as_they_come_and_go
   cluster=1
   step "no cluster of an interrupted run" no_cluster
   step "cluster" "$here/up.sh"
@@ -86,16 +92,21 @@ e2e() {
   step "e2e: quick start" "${e2e[@]}" quickstart
   step "e2e: life of a model" "${e2e[@]}" life_of_a_model -- --test-threads=4
   step "e2e: failures" "${e2e[@]}" honest_about_failure -- --test-threads=4
+  step "e2e: without Prometheus" "${e2e[@]}" monitoring -- --exact "$comes_and_goes"
+  step "monitoring" env MONITORING=1 "$here/up.sh"
+  # shellcheck source=/dev/null
+  . "$STATE/env"
+  step "e2e: monitoring" "${e2e[@]}" monitoring -- --skip "$comes_and_goes"
   # (they disturb the operator)
   step "e2e: operations" "${e2e[@]}" operations -- --test-threads=1
   cluster=
   step "cluster removed, nothing left" "$here/down.sh"
 }
 
-[ $# -gt 0 ] || set -- lint unit clients chart e2e
+[ $# -gt 0 ] || set -- lint unit clients dashboards chart e2e
 for part in "$@"; do
   case $part in
-    lint | unit | clients | chart | e2e) "$part" ;;
-    *) die "usage: test.sh [lint|unit|clients|chart|e2e]…" ;;
+    lint | unit | clients | dashboards | chart | e2e) "$part" ;;
+    *) die "usage: test.sh [lint|unit|clients|dashboards|chart|e2e]…" ;;
   esac
 done

@@ -16,19 +16,23 @@ system=anomaly-system     # the operator's namespace
 model=machine-temperature # of examples/quickstart.yaml
 namespace=demo
 url=http://$model.localhost:$HTTP_PORT
+monitoring=${MONITORING:-}
+if [ -e "$STATE/monitoring.env" ]; then monitoring=1; fi # (what was switched on stays on)
 
 install_operator() {
-  local name images=()
+  local name options=()
   # shellcheck source=/dev/null
   . "$STATE/images.env"
   load "$OPERATOR_IMAGE" "$SERVER_IMAGE" "$TRAINER_IMAGE"
   for name in operator server trainer; do
     local image=${name^^}_IMAGE
-    images+=(--set "images.$name.repository=${!image%:*}" --set-string "images.$name.tag=${!image##*:}")
+    options+=(--set "images.$name.repository=${!image%:*}" --set-string "images.$name.tag=${!image##*:}")
   done
+  # (its ServiceMonitors and dashboards for all models and itself, and the right to scrape them)
+  [ "$monitoring" != 1 ] || options+=(--values "$here/monitoring/chart-values.yaml")
   say "operator: helm upgrade --install anomaly-operator charts/anomaly-operator -n $system"
   helm upgrade --install anomaly-operator "$ROOT/charts/anomaly-operator" --namespace "$system" --create-namespace \
-    "${images[@]}" --wait --timeout 180s >"$CACHE/helm.log" 2>&1 || {
+    "${options[@]}" --wait --timeout 180s >"$CACHE/helm.log" 2>&1 || {
     cat "$CACHE/helm.log" >&2
     kubectl get pods --namespace "$system" >&2
     die "the operator does not start: kubectl describe pods -n $system; kubectl logs -n $system deployment/anomaly-operator"
@@ -53,6 +57,7 @@ write_env() {
     # shellcheck disable=SC2016 # for the reader's shell
     printf 'case :$PATH: in *:%s:*) ;; *) export PATH=%q:$PATH ;; esac\n' "$STATE/bin" "$STATE/bin"
     printf 'export CLUSTER_NAME=%q HTTP_PORT=%q HTTPS_PORT=%q\n' "$CLUSTER_NAME" "$HTTP_PORT" "$HTTPS_PORT"
+    [ "$monitoring" != 1 ] || cat "$STATE/monitoring.env"
     if [ "$example" = 1 ]; then
       printf 'export MODEL_URL=%q MODEL_USER=%q MODEL_PASSWORD=%q\n' "$url" "$(secret username)" "$(secret password)"
     fi
@@ -100,6 +105,12 @@ $model is served at $MODEL_URL. Next:
 END
 }
 
+show_monitoring() {
+  # shellcheck source=/dev/null
+  . "$STATE/env"
+  say "monitoring, user $MONITORING_USER, password $MONITORING_PASSWORD: $PROMETHEUS_URL ${GRAFANA_URL:-(no Grafana: its image cannot be pulled here)}"
+}
+
 for needed in curl tar sha256sum flock; do have "$needed" || die "$needed is missing; install it and try again"; done
 mkdir -p "$CACHE" "$STATE"
 exec 9>"$CACHE/up.lock"
@@ -109,8 +120,10 @@ flock -n 9 || die "another up.sh or down.sh runs; wait for it to end"
 "$here/tools/find.sh"
 "$here/cluster.sh"
 "$here/traefik/install.sh"
+[ "$monitoring" != 1 ] || "$here/monitoring/install.sh"
 "$here/images.sh"
 install_operator
 [ "$example" = 0 ] || run_example
 write_env
+[ "$monitoring" != 1 ] || show_monitoring
 [ "$example" = 0 ] || show_example

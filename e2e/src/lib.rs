@@ -3,9 +3,11 @@
 //! A test gets a namespace of its own, which enforces the restricted Pod Security Standard; it is deleted when the test
 //! has passed and left for inspection when it has failed.
 
+pub mod dashboards;
 pub mod http;
 pub mod kubectl;
 pub mod model;
+pub mod prometheus;
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
 //! What an administrator does: upgrades, restarts, crashes, and leaving the operator alone. These tests disturb the
-//! operator, so they run one after the other (`--test-threads=1`).
+//! operator, so they run one after the other (`--test-threads=1`). The cluster has Prometheus (`make up MONITORING=1`).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::Value;
 
 const SYSTEM: &str = "anomaly-system";
 const KINDS: &str = "anomalymodels,jobs,configmaps,secrets,deployments,services,serviceaccounts,roles,rolebindings,\
-                     networkpolicies,ingresses,middlewares.traefik.io";
+                     networkpolicies,ingresses,middlewares.traefik.io,servicemonitors,prometheusrules";
 
 #[tokio::test]
 async fn upgrading_the_chart_retrains_nothing() -> Result<()> {
@@ -143,7 +143,7 @@ async fn versions(ns: &Namespace, kinds: &str) -> Result<BTreeMap<String, String
 
 /// The API server's counts of writes to kinds that the operator writes.
 async fn writes() -> Result<BTreeMap<String, String>> {
-    const RESOURCES: [&str; 14] = [
+    const RESOURCES: [&str; 16] = [
         "anomalymodels",
         "jobs",
         "configmaps",
@@ -156,6 +156,8 @@ async fn writes() -> Result<BTreeMap<String, String>> {
         "networkpolicies",
         "ingresses",
         "middlewares",
+        "servicemonitors",
+        "prometheusrules",
         "events",
         "pods",
     ];
