@@ -113,9 +113,10 @@ impl Bins {
     /// Empty bins between the deciles of some ascending values; `min` is the smallest of all values.
     fn between_deciles(sorted: &[f64], min: f64) -> Self {
         let mut edges = distinct((1..MAX_BINS).map(|tenth| quantile(sorted, tenth, MAX_BINS)));
-        // A bin that holds one value only says nothing of what is below it.
-        if edges[0] == min && edges.len() + 1 < MAX_BINS {
-            edges.insert(0, min.next_down());
+        // A bin that holds one value only says nothing of what is below it. Below is what is so in 32 bits, too.
+        let below = f64::from((min as f32).next_down());
+        if edges[0] == min && edges.len() + 1 < MAX_BINS && below.is_finite() {
+            edges.insert(0, below);
         }
         Self { counts: vec![0; edges.len() + 1], edges, missing: 0 }
     }

@@ -17,6 +17,8 @@ pub struct Config {
     pub model_namespace: String,
     /// Where the model comes from.
     pub model: Source,
+    /// What is known of it besides.
+    pub about: About,
     /// The in-cluster port, `http`: all routes, no passwords.
     pub http_address: SocketAddr,
     /// The port behind an ingress; none = not opened.
@@ -36,6 +38,7 @@ impl Config {
             model_name: model_name.into(),
             model_namespace: String::new(),
             model,
+            about: About::default(),
             http_address,
             public: None,
             tls: None,
@@ -43,6 +46,17 @@ impl Config {
             drain: Drain::default(),
         }
     }
+}
+
+/// What is known of a model besides its revision, which holds no times so that the same training gives the same bytes.
+#[derive(Clone, Debug, Default)]
+pub struct About {
+    /// When it was trained, in seconds of Unix time.
+    pub trained_at: Option<i64>,
+    /// How long that took.
+    pub training_duration: Option<Duration>,
+    /// The features whose drift is watched; none = the first 32.
+    pub drift_features: Option<Vec<String>>,
 }
 
 /// The port `public`: scoring routes only, behind basic authentication.

@@ -19,7 +19,7 @@ use crate::auth::Gate;
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
 use crate::oip;
-use crate::problem::Problem;
+use crate::problem::{Problem, RefusedRows};
 use crate::refusals::Refused;
 use crate::request_id;
 use crate::route::Route;
@@ -48,6 +48,9 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
     edge.app.metrics.port(edge.port).count(route, response.status().as_u16(), took);
     if let Some(refused) = response.extensions().get::<Refused>() {
         edge.app.metrics.refusals.count(*refused);
+    }
+    if let Some(RefusedRows(rows)) = response.extensions().get() {
+        edge.app.metrics.rows.refuse(*rows);
     }
     edge.log(method, route, response.status(), took, &id);
     response.headers_mut().insert(request_id::HEADER, id);

@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use server::{BasePath, Config, Drain, Limits, Public, Source, TlsFiles};
+use server::{About, BasePath, Config, Drain, Limits, Public, Source, TlsFiles};
 
 use crate::logs::LogFormat;
 
@@ -74,6 +74,15 @@ pub(crate) struct Flags {
     /// After SIGTERM: how long to go on accepting, with `Connection: close`.
     #[arg(long, env, default_value = "10s", value_parser = parse_duration)]
     lame_duck: Duration,
+    /// A feature whose drift is watched; one flag a feature, an empty one for none [default: the first 32].
+    #[arg(long, env)]
+    drift_features: Option<Vec<String>>,
+    /// When the model was trained, in seconds of Unix time.
+    #[arg(long, env)]
+    trained_at: Option<i64>,
+    /// How long the training took, in seconds.
+    #[arg(long, env, value_parser = parse_seconds)]
+    training_duration: Option<Duration>,
     /// json or text.
     #[arg(long, env, value_enum, default_value = "json")]
     pub(crate) log_format: LogFormat,
@@ -97,8 +106,16 @@ impl Flags {
             idle_timeout: self.idle_timeout,
             ..Limits::default()
         };
+        let about = About {
+            trained_at: self.trained_at,
+            training_duration: self.training_duration,
+            drift_features: self
+                .drift_features
+                .map(|names| names.into_iter().filter(|n| !n.is_empty()).collect()),
+        };
         Config {
             model_namespace: self.model_namespace,
+            about,
             public,
             tls: self.tls_dir.map(TlsFiles::new),
             limits,
@@ -126,6 +143,12 @@ fn parse_rows(text: &str) -> Result<usize, String> {
         Ok(rows @ 1..=100_000_000) => Ok(rows),
         _ => Err("expected a number from 1 to 100000000".to_owned()),
     }
+}
+
+/// `0.25`, `12`.
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds, such as 0.25".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
 /// `500ms`, `10s`, `2m` or `0s`.
@@ -163,6 +186,24 @@ mod tests {
         assert_eq!(config.limits.request_timeout, Limits::default().request_timeout);
         assert_eq!(config.limits.header_timeout, Limits::default().header_timeout);
         assert_eq!(config.limits.stall_timeout, Limits::default().stall_timeout);
+    }
+
+    #[test]
+    fn what_is_known_of_the_model_comes_by_flags() {
+        let about = |flags: &[&str]| {
+            Flags::try_parse_from([&["anomaly-server"], flags].concat()).unwrap().into_config().about
+        };
+        let told = about(&[
+            "--drift-features=a,b",
+            "--drift-features=c",
+            "--trained-at=1700000000",
+            "--training-duration=0.25",
+        ]);
+        assert_eq!(told.drift_features.unwrap(), ["a,b", "c"]);
+        assert_eq!(told.trained_at, Some(1_700_000_000));
+        assert_eq!(told.training_duration, Some(Duration::from_millis(250)));
+        assert_eq!(about(&[]).drift_features, None);
+        assert_eq!(about(&["--drift-features="]).drift_features.unwrap(), [""; 0]);
     }
 
     #[test]

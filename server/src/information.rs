@@ -14,6 +14,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::config::About;
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -52,6 +53,11 @@ struct Detector<'a> {
 struct Training<'a> {
     rows: u64,
     data_digest: &'a str,
+    /// RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trained_at: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duration_seconds: Option<f64>,
 }
 
 #[derive(Serialize)]
@@ -66,6 +72,7 @@ pub(crate) fn render(
     name: &str,
     namespace: &str,
     description: &Description,
+    about: &About,
     format_version: u16,
     kernel: &'static str,
 ) -> Bytes {
@@ -78,7 +85,12 @@ pub(crate) fn render(
         threshold: description.threshold,
         threshold_config: snake_case(to_value(&threshold_config(description))),
         flagged_training_share: description.flagged_training_share,
-        training: Training { rows: description.rows, data_digest: &description.data_digest },
+        training: Training {
+            rows: description.rows,
+            data_digest: &description.data_digest,
+            trained_at: about.trained_at.map(rfc3339),
+            duration_seconds: about.training_duration.map(|duration| duration.as_secs_f64()),
+        },
         model: ModelFile {
             digest: &description.model_digest,
             bytes: description.model_bytes,
@@ -89,6 +101,21 @@ pub(crate) fn render(
         kernel,
     };
     serde_json::to_vec(&information).unwrap_or_default().into()
+}
+
+/// Seconds of Unix time as a date and time in UTC. Days are counted from 1 March of the year 0, so that a leap day is the
+/// last of its year, in eras of 400 years.
+fn rfc3339(seconds: i64) -> String {
+    let (days, of_day) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
+    let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year + year / 4 - year / 100);
+    let month = (5 * of_year + 2) / 153;
+    let day = of_year - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = year + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 /// The detector's only member, as `kind` and `parameters`.
@@ -128,4 +155,23 @@ fn snake_name(name: &str) -> String {
         snake.push(character.to_ascii_lowercase());
     }
     snake
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_told_as_date_and_time() {
+        for (seconds, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (951_782_400, "2000-02-29T00:00:00Z"),
+            (1_234_567_890, "2009-02-13T23:31:30Z"),
+            (4_107_542_399, "2100-02-28T23:59:59Z"),
+            (4_107_542_400, "2100-03-01T00:00:00Z"),
+            (-1, "1969-12-31T23:59:59Z"),
+        ] {
+            assert_eq!(rfc3339(seconds), text);
+        }
+    }
 }

@@ -38,7 +38,7 @@ mod unpack;
 mod vector;
 
 pub use self::base_path::{BasePath, BasePathError};
-pub use self::config::{Config, Drain, Limits, Public, TlsFiles};
+pub use self::config::{About, Config, Drain, Limits, Public, TlsFiles};
 pub use self::model::{DESCRIPTION_FILE, LoadError, MODEL_FILE, Source};
 pub use self::server::{Server, StartError, Stop};
 

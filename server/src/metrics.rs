@@ -3,9 +3,14 @@
 //!
 //! No feature values, users or request ids as labels.
 
+mod bins;
+mod histogram;
+mod ladder;
+mod rows;
+mod top;
+
 use std::time::Duration;
 
-use detectors::{Description, Scored};
 use prometheus::core::Collector;
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
@@ -13,16 +18,12 @@ use prometheus::{
     TextEncoder,
 };
 
+pub(crate) use self::rows::{RowCounters, RowMetrics};
 use crate::refusals::Refusals;
 use crate::route::Route;
 
 /// The codes that have a counter of their own; all others are `other`.
 const CODES: [u16; 15] = [200, 400, 401, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 503];
-
-const SEVERITY_BUCKETS: [f64; 11] = [0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0];
-
-/// 1, 4, 16, … 1,048,576.
-const BATCH_BUCKETS: usize = 11;
 
 /// Which of the two ports a request came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,12 +44,11 @@ impl PortName {
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Metrics {
-    registry: Registry,
+    pub(crate) registry: Registry,
     pub(crate) http: PortMetrics,
     pub(crate) public: PortMetrics,
-    pub(crate) predictions: PredictionMetrics,
+    pub(crate) rows: RowMetrics,
     pub(crate) refusals: Refusals,
-    model_info: IntGaugeVec,
 }
 
 /// Requests and connections of one port.
@@ -67,15 +67,6 @@ struct RouteMetrics {
     other_codes: IntCounter,
 }
 
-/// Verdicts and severities: one number of each a row.
-#[derive(Debug)]
-pub(crate) struct PredictionMetrics {
-    inliers: IntCounter,
-    outliers: IntCounter,
-    severity: Histogram,
-    batch_rows: Histogram,
-}
-
 impl Metrics {
     /// Registers everything. Fails only if a name is invalid or taken twice.
     pub(crate) fn new() -> prometheus::Result<Self> {
@@ -85,15 +76,8 @@ impl Metrics {
         Ok(Self {
             http: vectors.port(PortName::Http)?,
             public: vectors.port(PortName::Public)?,
-            predictions: PredictionMetrics::register(&registry)?,
+            rows: RowMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
-            model_info: add(
-                &registry,
-                IntGaugeVec::new(
-                    Opts::new("anomaly_model_info", "The model that is served; always 1."),
-                    &["name", "namespace", "revision", "detector", "version"],
-                )?,
-            )?,
             registry,
         })
     }
@@ -103,13 +87,6 @@ impl Metrics {
             PortName::Http => &self.http,
             PortName::Public => &self.public,
         }
-    }
-
-    /// Called once, when the model is loaded.
-    pub(crate) fn describe_model(&self, name: &str, namespace: &str, description: &Description) {
-        let detector = description.detector.kind().unwrap_or("unknown");
-        let labels = [name, namespace, &description.revision, detector, env!("CARGO_PKG_VERSION")];
-        self.model_info.with_label_values(&labels).set(1);
     }
 
     /// The text format.
@@ -125,53 +102,6 @@ impl PortMetrics {
         metrics.seconds.observe(took.as_secs_f64());
         let known = CODES.iter().position(|known| *known == code).and_then(|index| metrics.codes.get(index));
         known.unwrap_or(&metrics.other_codes).inc();
-    }
-}
-
-impl PredictionMetrics {
-    fn register(registry: &Registry) -> prometheus::Result<Self> {
-        let verdicts = IntCounterVec::new(
-            Opts::new("anomaly_predictions_total", "Rows scored, by verdict."),
-            &["verdict"],
-        )?;
-        let verdicts = add(registry, verdicts)?;
-        let severity = HistogramOpts::new(
-            "anomaly_prediction_severity",
-            "Severity of the rows scored: 1 is the threshold, each further 1 is ten times rarer.",
-        );
-        let rows = HistogramOpts::new("anomaly_batch_rows", "Rows scored for a batch, counted when it ends.");
-        let rows = rows.buckets(prometheus::exponential_buckets(1.0, 4.0, BATCH_BUCKETS)?);
-        Ok(Self {
-            inliers: verdicts.get_metric_with_label_values(&["inlier"])?,
-            outliers: verdicts.get_metric_with_label_values(&["outlier"])?,
-            severity: add(registry, Histogram::with_opts(severity.buckets(SEVERITY_BUCKETS.to_vec()))?)?,
-            batch_rows: add(registry, Histogram::with_opts(rows)?)?,
-        })
-    }
-
-    /// Counts one scored row.
-    pub(crate) fn count(&self, scored: &Scored) {
-        if scored.is_inlier {
-            self.inliers.inc()
-        } else {
-            self.outliers.inc()
-        }
-        self.severity.observe(scored.severity);
-    }
-
-    /// Counts a chunk of scored rows: into locals, added once.
-    pub(crate) fn count_chunk(&self, scored: &[Scored]) {
-        let severity = self.severity.local();
-        scored.iter().for_each(|scored| severity.observe(scored.severity));
-        severity.flush();
-        let inliers = scored.iter().filter(|scored| scored.is_inlier).count() as u64;
-        self.inliers.inc_by(inliers);
-        self.outliers.inc_by(scored.len() as u64 - inliers);
-    }
-
-    /// Counts a batch that has ended, with the rows that were scored for it.
-    pub(crate) fn count_batch(&self, rows: u64) {
-        self.batch_rows.observe(rows as f64);
     }
 }
 

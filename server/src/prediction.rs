@@ -23,8 +23,7 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let loaded = app.model()?;
     let body = body::read_json(request, app.limits.max_body_bytes, &app.bodies).await?;
     let row = vector::parse(&body.bytes, loaded.model.features())?;
-    let scored = loaded.model.score_row(&row).map_err(refused)?;
-    app.metrics.predictions.count(&scored);
+    let scored = loaded.score_row(&row).map_err(refused)?;
     Ok(answer(&scored, with_score))
 }
 

@@ -26,6 +26,10 @@ pub(crate) struct Problem {
     refused: Option<Refused>,
 }
 
+/// In the extensions of an answer that is a problem: how many rows did not fit the model.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RefusedRows(pub(crate) usize);
+
 /// In the extensions of an answer that is a problem: its detail, for those who have another form for errors.
 #[derive(Clone, Debug)]
 pub(crate) struct Detail(pub(crate) String);
@@ -284,6 +288,19 @@ impl Problem {
         .closing()
     }
 
+    /// The rows that are told of, at least one; none if the problem is not about rows.
+    fn refused_rows(&self) -> usize {
+        match self.slug {
+            "invalid-vector" | "invalid-tensor" => 1,
+            "invalid-rows" => {
+                let mut rows: Vec<_> = self.errors.iter().filter_map(|error| error.row).collect();
+                rows.dedup();
+                rows.len()
+            }
+            _ => 0,
+        }
+    }
+
     /// Its status.
     pub(crate) const fn status(&self) -> StatusCode {
         self.status
@@ -314,12 +331,16 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
+        let rows = self.refused_rows();
         let mut response = (self.status, self.body()).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         headers.extend(self.headers);
         if let Some(refused) = self.refused {
             response.extensions_mut().insert(refused);
+        }
+        if rows > 0 {
+            response.extensions_mut().insert(RefusedRows(rows));
         }
         response.extensions_mut().insert(Detail(self.detail));
         response

@@ -84,7 +84,7 @@ impl Server {
         let metrics = Metrics::new()?;
         let tls = config.tls.map(|files| start_tls(files, &metrics, &mut background));
         let app = App::new(config.model_name, config.model_namespace, config.limits, metrics, gate.clone());
-        let app = Arc::new(app.with_tls(tls));
+        let app = Arc::new(app.with_tls(tls).with_about(config.about));
         load(&app, config.model, &mut background)?;
         let public = match (config.public, gate) {
             (Some(public), Some(gate)) => Some(open_public(&app, public, gate, &mut background).await?),

@@ -6,13 +6,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use axum::body::Bytes;
-use detectors::Model;
+use detectors::{CheckedMatrix, Model, RowError, Scored};
 
 use crate::auth::Gate;
 use crate::body::Budget;
-use crate::config::Limits;
+use crate::config::{About, Limits};
 use crate::information;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, RowCounters};
 use crate::model::Loaded;
 use crate::pool::{Pool, RequestsInFlight, RowsInFlight};
 use crate::problem::Problem;
@@ -34,6 +34,7 @@ pub(crate) struct App {
     pub(crate) gate: Option<Arc<Gate>>,
     /// None if all ports speak plain HTTP.
     pub(crate) tls: Option<Arc<Tls>>,
+    about: About,
     served: OnceLock<Arc<Served>>,
     not_loaded: Mutex<String>,
 }
@@ -46,13 +47,39 @@ pub(crate) struct Served {
     pub(crate) information: Bytes,
     /// Where in the vector each feature stands.
     pub(crate) positions: HashMap<String, usize>,
+    counters: RowCounters,
 }
 
 impl Served {
-    fn new(model: Model, revision: String, information: Bytes) -> Self {
+    fn new(model: Model, revision: String, information: Bytes, counters: RowCounters) -> Self {
         let names = model.features().iter().enumerate();
         let positions = names.map(|(position, name)| (name.clone(), position)).collect();
-        Self { model, revision, information, positions }
+        Self { model, revision, information, positions, counters }
+    }
+
+    /// Scores one row and counts it.
+    pub(crate) fn score_row(&self, row: &[f64]) -> Result<Scored, RowError> {
+        let scored = self.model.score_row(row)?;
+        self.count_rows(row, &[scored]);
+        Ok(scored)
+    }
+
+    /// Scores rows that were checked when they were read, and counts them.
+    pub(crate) fn score_rows(&self, values: Vec<f64>) -> Vec<Scored> {
+        CheckedMatrix::from_vec(values, self.width())
+            .map_or_else(|_| Vec::new(), |rows| self.score_matrix(&rows))
+    }
+
+    /// Scores rows and counts them.
+    pub(crate) fn score_matrix(&self, rows: &CheckedMatrix) -> Vec<Scored> {
+        let scored = self.model.score_rows(rows);
+        self.count_rows(rows.as_slice(), &scored);
+        scored
+    }
+
+    /// Counts rows, each once, whatever route they came by: verdicts, severities, scores, drift.
+    fn count_rows(&self, values: &[f64], scored: &[Scored]) {
+        self.counters.count_rows(&self.model, values, scored);
     }
 
     /// The number of values in a row.
@@ -85,6 +112,7 @@ impl App {
             metrics,
             gate,
             tls: None,
+            about: About::default(),
             served: OnceLock::new(),
             not_loaded,
         }
@@ -93,6 +121,11 @@ impl App {
     /// All ports speak TLS.
     pub(crate) fn with_tls(self, tls: Option<Arc<Tls>>) -> Self {
         Self { tls, ..self }
+    }
+
+    /// What is known of the model besides its revision.
+    pub(crate) fn with_about(self, about: About) -> Self {
+        Self { about, ..self }
     }
 
     /// The model, or the 503 that says why there is none.
@@ -113,11 +146,19 @@ impl App {
     /// Takes the model into service; the first one stays.
     pub(crate) fn serve(&self, loaded: Loaded) {
         let Loaded { model, description, format_version } = loaded;
-        let information =
-            information::render(&self.name, &self.namespace, &description, format_version, model.kernel());
-        self.metrics.describe_model(&self.name, &self.namespace, &description);
+        let information = information::render(
+            &self.name,
+            &self.namespace,
+            &description,
+            &self.about,
+            format_version,
+            model.kernel(),
+        );
+        let rows = &self.metrics.rows;
+        rows.describe(&self.name, &self.namespace, &description, &self.about);
+        let counters = rows.of_model(&self.metrics.registry, &model, &self.about);
         // A second model is never loaded: a revision is immutable.
-        let _ = self.served.set(Arc::new(Served::new(model, description.revision, information)));
+        let _ = self.served.set(Arc::new(Served::new(model, description.revision, information, counters)));
     }
 
     /// Remembers why there is no model, for `/readyz`.

@@ -25,7 +25,7 @@ fn equal_quantiles_are_one_edge() {
     let zeros_and_ones: Vec<f64> = (0..1_000).map(|row| f64::from(u8::from(row % 4 == 0))).collect();
     let bins = column(&zeros_and_ones).bins;
     // Below 0, 0, 1 and, since 1 is the largest, above it.
-    assert_eq!(bins.edges(), [0.0_f64.next_down(), 0.0, 1.0]);
+    assert_eq!(bins.edges(), [f64::from(0.0_f32.next_down()), 0.0, 1.0]);
     assert_eq!(bins.counts(), [0, 750, 250, 0]);
 }
 

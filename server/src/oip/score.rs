@@ -51,27 +51,26 @@ pub(super) async fn score(
     let (inline_rows, chunk_rows) =
         if explains { (INLINE_ROWS / EXPLAINED, CHUNK_ROWS / EXPLAINED) } else { (INLINE_ROWS, CHUNK_ROWS) };
     if count <= inline_rows {
-        chunk(app, served, &rows, 0, count, &mut columns);
+        chunk(served, &rows, 0, count, &mut columns);
     } else {
         let rows = Arc::new(rows);
         for first in (0..count).step_by(chunk_rows) {
             let last = count.min(first + chunk_rows);
-            let (state, model, rows) = (Arc::clone(app), Arc::clone(served), Arc::clone(&rows));
+            let (model, rows) = (Arc::clone(served), Arc::clone(&rows));
             let job = move || {
-                chunk(&state, &model, &rows, first, last, &mut columns);
+                chunk(&model, &rows, first, last, &mut columns);
                 columns
             };
             columns = app.pool.run(job).await?;
         }
     }
-    app.metrics.predictions.count_batch(count as u64);
+    app.metrics.rows.count_batch(count as u64);
     Ok(columns)
 }
 
-fn chunk(app: &App, served: &Served, rows: &Rows, first: usize, last: usize, columns: &mut [Column]) {
+fn chunk(served: &Served, rows: &Rows, first: usize, last: usize, columns: &mut [Column]) {
     // Without rows there is no matrix, and nothing to write.
     let Ok(matrix) = CheckedMatrix::from_vec(rows.read(first, last), served.width()) else { return };
-    let scored = served.model.score_rows(&matrix);
-    app.metrics.predictions.count_chunk(&scored);
+    let scored = served.score_matrix(&matrix);
     columns.iter_mut().for_each(|column| column.extend(&served.model, &matrix, &scored));
 }

@@ -106,7 +106,7 @@ async fn run(app: Arc<App>, mut work: Work, mut source: Source, begin: Vec<u8>, 
             break;
         }
     }
-    app.metrics.predictions.count_batch(work.scored);
+    app.metrics.rows.count_batch(work.scored);
 }
 
 /// What comes back from a step.
@@ -125,7 +125,7 @@ async fn step(
     crowded: bool,
 ) -> Result<Stepped, Problem> {
     if !crowded && input.unused().len() <= INLINE_BYTES {
-        let at = work.step(input, INLINE_ROWS, &app.metrics.predictions, &mut out);
+        let at = work.step(input, INLINE_ROWS, &app.metrics.rows, &mut out);
         return Ok(Stepped { work, out, at });
     }
     let mut taken = std::mem::take(input);
@@ -133,7 +133,7 @@ async fn step(
     let (stepped, taken) = app
         .pool
         .run(move || {
-            let at = work.step(&mut taken, CHUNK_ROWS, &job.metrics.predictions, &mut out);
+            let at = work.step(&mut taken, CHUNK_ROWS, &job.metrics.rows, &mut out);
             (Stepped { work, out, at }, taken)
         })
         .await?;

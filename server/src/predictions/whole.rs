@@ -11,7 +11,6 @@ use super::Batch;
 use super::format::Format;
 use super::lines::Parser;
 use super::table::{self, Rules, Table};
-use super::work::score;
 use crate::body::{self, Whole};
 use crate::pool::{CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
 use crate::problem::Problem;
@@ -48,7 +47,7 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
         out.extend_from_slice(&chunk.await?);
     }
     batch.asked.answers.end(&mut out);
-    app.metrics.predictions.count_batch(rows as u64);
+    app.metrics.rows.count_batch(rows as u64);
     Ok(respond(batch.asked.answers.format(), out, reserved))
 }
 
@@ -95,8 +94,7 @@ impl Batch {
 
     fn score(&self, table: &Table, first: usize, last: usize, out: &mut Vec<u8>) {
         let width = self.served.width();
-        let scored = score(&self.served, table.values[first * width..last * width].to_vec());
-        self.app.metrics.predictions.count_chunk(&scored);
+        let scored = self.served.score_rows(table.values[first * width..last * width].to_vec());
         for (row, scored) in (first..).zip(&scored) {
             self.asked.answers.row(scored, table.passed.row(row), out);
         }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use detectors::{CheckedMatrix, Scored};
+use detectors::Scored;
 
 use super::answer::Answers;
 use super::lines::{Next, Parser};
 use super::table::Passed;
-use crate::metrics::PredictionMetrics;
+use crate::metrics::RowMetrics;
 use crate::state::Served;
 
 /// A stream ends after so many bad rows: it is not what the model takes.
@@ -89,13 +89,13 @@ impl Work {
         &mut self,
         input: &mut Input,
         most: usize,
-        metrics: &PredictionMetrics,
+        metrics: &RowMetrics,
         out: &mut Vec<u8>,
     ) -> Step {
         let mut faults = Vec::new();
         let step = self.read(input, most, &mut faults);
-        let scored = score(&self.served, std::mem::take(&mut self.values));
-        metrics.count_chunk(&scored);
+        let scored = self.served.score_rows(std::mem::take(&mut self.values));
+        metrics.refuse(faults.len() - scored.len());
         self.scored += scored.len() as u64;
         self.answer(&scored, &faults, out);
         if self.bad == MOST_BAD_ROWS {
@@ -146,10 +146,4 @@ impl Work {
         }
         self.answers.error(self.row, message, &passed, out);
     }
-}
-
-/// Scores rows that were checked when they were read.
-pub(super) fn score(served: &Served, values: Vec<f64>) -> Vec<Scored> {
-    CheckedMatrix::from_vec(values, served.width())
-        .map_or_else(|_| Vec::new(), |rows| served.model.score_rows(&rows))
 }

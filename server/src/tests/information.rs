@@ -1,10 +1,13 @@
 //! `GET /model_information`.
 
+use std::time::Duration;
+
 use detectors::{Description, DetectorConfig, IsolationForestConfig, ThresholdConfig, Warning};
 use http::StatusCode;
 use serde_json::Value;
 
 use super::fixture::{get, http};
+use crate::config::About;
 use crate::information::render;
 
 fn description() -> Description {
@@ -28,7 +31,7 @@ fn description() -> Description {
 #[test]
 fn the_body_is_a_contract() {
     let mut body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), 1, "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable")).unwrap();
     assert_eq!(body["server_version"].take(), env!("CARGO_PKG_VERSION"));
     insta::assert_yaml_snapshot!(body);
 }
@@ -37,14 +40,14 @@ fn the_body_is_a_contract() {
 fn a_threshold_that_was_left_out_is_told_as_what_it_means() {
     let description = Description { threshold_config: ThresholdConfig::default(), ..description() };
     let body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description, 1, "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description, &about(), 1, "portable")).unwrap();
     assert_eq!(body["threshold_config"], serde_json::json!({"contamination": 0.01}));
 }
 
 #[test]
 fn no_member_is_camel_case() {
     let body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), 1, "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable")).unwrap();
     assert_eq!(camel_case_members(&body), Vec::<String>::new());
 }
 
@@ -71,4 +74,13 @@ async fn it_tells_of_the_model_that_is_served() {
     assert_eq!(body["name"], "machine");
     assert_eq!(body["training"]["rows"], 400);
     assert_eq!(body["detector"]["parameters"]["trees"], 25);
+}
+
+/// When and how long it was trained comes from outside of the revision.
+fn about() -> About {
+    About {
+        trained_at: Some(1_795_378_200),
+        training_duration: Some(Duration::from_millis(1_250)),
+        ..About::default()
+    }
 }

@@ -2,9 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use http::StatusCode;
 
-use super::fixture::{FAR_AWAY, NDJSON, ORDINARY, batch, get, http, post};
+use super::fixture::{CSV, FAR_AWAY, NDJSON, ORDINARY, batch, get, http, post, trained};
+use crate::app;
+use crate::config::{About, Limits};
+use crate::metrics::Metrics;
+use crate::model::Loaded;
+use crate::state::App;
 
 const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
 
@@ -12,6 +20,21 @@ const DOCUMENT: &str = include_str!("../../../docs/metrics.md");
 fn documented() -> BTreeSet<&'static str> {
     let section = DOCUMENT.split("\n## ").find(|section| section.starts_with("Scoring server")).unwrap();
     section.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next()).collect()
+}
+
+/// A state with a model whose training is known.
+fn told_about() -> Arc<App> {
+    let about = About {
+        trained_at: Some(1_795_378_200),
+        training_duration: Some(Duration::from_millis(1_250)),
+        drift_features: None,
+    };
+    let app =
+        App::new("machine".to_owned(), "demo".to_owned(), Limits::default(), Metrics::new().unwrap(), None);
+    let app = app.with_about(about);
+    let (bytes, description) = trained();
+    app.serve(Loaded::check(&bytes, description).unwrap());
+    Arc::new(app)
 }
 
 async fn text(router: &axum::Router) -> String {
@@ -29,7 +52,8 @@ fn value(text: &str, series: &str) -> f64 {
 
 #[tokio::test]
 async fn the_document_lists_every_metric_and_no_other() {
-    let text = text(&http()).await;
+    // All of them exist only with a model whose training is known.
+    let text = text(&app::http(&told_about())).await;
     let exported: BTreeSet<&str> =
         text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     assert_eq!(exported, documented(), "docs/metrics.md and the server differ");
@@ -91,4 +115,69 @@ async fn the_served_model_is_named() {
     for label in ["revision=\"machine-r-0a1b2c3d-1\"", "detector=\"isolationForest\"", "name=\"machine\""] {
         assert!(series.contains(label), "{series}");
     }
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_training_is_told() {
+    let text = text(&app::http(&told_about())).await;
+    let (_, description) = trained();
+    assert_eq!(value(&text, "anomaly_model_training_rows"), 400.0);
+    assert_eq!(value(&text, "anomaly_model_flagged_training_ratio"), description.flagged_training_share);
+    assert_eq!(value(&text, "anomaly_model_trained_timestamp_seconds"), 1_795_378_200.0);
+    assert_eq!(value(&text, "anomaly_model_training_duration_seconds"), 1.25);
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_a_model_that_is_not_loaded() {
+    let text = text(&app::http(&super::fixture::empty(None))).await;
+    for name in ["anomaly_model_", "anomaly_feature_", "anomaly_score_", "anomaly_prediction_score"] {
+        assert!(!text.contains(name), "{name}");
+    }
+    assert_eq!(value(&text, "anomaly_prediction_severity_count"), 0.0);
+}
+
+#[tokio::test]
+async fn every_row_is_in_one_bin_of_each_feature_and_of_the_score_whatever_route_it_came_by() {
+    let router = http();
+    post(&router, "/prediction", ORDINARY).await;
+    post(&router, "/predictions", format!("[{ORDINARY},{FAR_AWAY},{ORDINARY}]")).await;
+    batch(&router, "", CSV, "", format!("mean,sd\n{}", "0.25,0.75\n".repeat(5_000))).await;
+    let tensor = r#"{"inputs":[{"name":"x","shape":[2,2],"datatype":"FP64","data":[0.5,0.5,90,-90]}]}"#;
+    let inferred = post(&router, "/v2/models/machine/infer", tensor).await;
+    assert_eq!(inferred.status, StatusCode::OK, "{}", inferred.text());
+    let text = text(&router).await;
+    let sum = |start: &str| -> f64 {
+        let of = text.lines().filter(|line| line.starts_with(start));
+        of.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum()
+    };
+    let of_feature = |name: &str, feature: &str| -> f64 {
+        (0..10).map(|bin| sum(&format!("{name}{{bin=\"{bin}\",feature=\"{feature}\"}}"))).sum()
+    };
+    assert_eq!(of_feature("anomaly_feature_rows_total", "mean"), 5_006.0);
+    assert_eq!(of_feature("anomaly_feature_rows_total", "sd"), 5_006.0);
+    assert_eq!(sum("anomaly_score_rows_total{"), 5_006.0);
+    assert_eq!(sum("anomaly_predictions_total{"), 5_006.0);
+    assert_eq!(value(&text, "anomaly_prediction_score_count"), 5_006.0);
+    assert_eq!(value(&text, "anomaly_prediction_severity_count"), 5_006.0);
+    for feature in ["mean", "sd"] {
+        assert!((of_feature("anomaly_feature_expected_ratio", feature) - 1.0).abs() < 1e-12);
+    }
+    assert!((sum("anomaly_score_expected_ratio{") - 1.0).abs() < 1e-12);
+    // Both anomalies are far out in both columns.
+    assert_eq!(sum("anomaly_top_feature_total{"), 2.0);
+    assert!(!text.contains("bin=\"missing\""));
+}
+
+#[tokio::test]
+async fn rows_that_do_not_fit_are_counted_as_refused() {
+    let router = http();
+    for vector in ["[1]", "[1, 1e999]", "{\"mean\": 1}", "["] {
+        post(&router, "/prediction", vector).await;
+    }
+    assert_eq!(value(&text(&router).await, "anomaly_rows_refused_total"), 3.0);
+    // Two rows, one of them with two faults; the others would have been scored, and are not.
+    post(&router, "/predictions", r#"[[1, 2], ["a", "b"], [0.5, 0.5], [3]]"#).await;
+    batch(&router, "", NDJSON, "", format!("{ORDINARY}\n[1]\nx\n{ORDINARY}\n")).await;
+    assert_eq!(value(&text(&router).await, "anomaly_rows_refused_total"), 7.0);
+    assert_eq!(value(&text(&router).await, "anomaly_prediction_severity_count"), 2.0);
 }

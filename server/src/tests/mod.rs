@@ -4,6 +4,7 @@
 mod auth;
 mod batches;
 mod drain;
+mod drift;
 mod explain;
 pub(crate) mod fixture;
 mod information;
