@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::access::AccessLog;
 use crate::base_path::BasePath;
 use crate::model::Source;
+use crate::traces::TraceConfig;
 
 /// Everything that one server is told.
 #[derive(Clone, Debug)]
@@ -25,6 +27,10 @@ pub struct Config {
     pub public: Option<Public>,
     /// The certificate with which all ports speak TLS; none = plain HTTP.
     pub tls: Option<TlsFiles>,
+    /// Which requests have a line in the log.
+    pub access_log: AccessLog,
+    /// Where spans go; none = no spans.
+    pub traces: Option<TraceConfig>,
     /// Sizes and times.
     pub limits: Limits,
     /// How it ends.
@@ -42,6 +48,8 @@ impl Config {
             http_address,
             public: None,
             tls: None,
+            access_log: AccessLog::default(),
+            traces: None,
             limits: Limits::default(),
             drain: Drain::default(),
         }

@@ -1,8 +1,8 @@
 //! What happens to every request before and after its handler: request id, authentication, time-out, panics,
 //! metrics, log.
 //!
-//! Logged are 500s and what took longer than a second, one line each, with the route's name: never the query, never
-//! `Authorization`, never a body. Refusals (4xx, 503) are counted, because anybody could fill the log with them.
+//! What is told of a request in logs and traces has the route's name: never the path or the query, never
+//! `Authorization`, never a body.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -13,8 +13,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode};
-use tracing::{debug, warn};
 
+use crate::access::Line;
 use crate::auth::Gate;
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
@@ -24,8 +24,7 @@ use crate::refusals::Refused;
 use crate::request_id;
 use crate::route::Route;
 use crate::state::App;
-
-const SLOW: Duration = Duration::from_secs(1);
+use crate::traces::{Answered, Span};
 
 /// What one port's requests have in common.
 #[derive(Debug)]
@@ -43,6 +42,7 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
     let id = request_id::of(request.headers());
     let route = Route::of(request.uri().path(), &edge.base);
     let method = known(request.method());
+    let span = edge.app.traces.as_ref().and_then(|traces| traces.begin(route, request.headers()));
     let mut response = edge.answer(route, request, next).await;
     let took = started.elapsed();
     edge.app.metrics.port(edge.port).count(route, response.status().as_u16(), took);
@@ -52,7 +52,7 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
     if let Some(RefusedRows(rows)) = response.extensions().get() {
         edge.app.metrics.rows.refuse(*rows);
     }
-    edge.log(method, route, response.status(), took, &id);
+    edge.tell(method, route, response.status(), took, &id, span);
     response.headers_mut().insert(request_id::HEADER, id);
     if route.is_inference() { oip::in_form(response) } else { response }
 }
@@ -79,14 +79,20 @@ impl Edge {
         }
     }
 
-    fn log(&self, method: &'static str, route: Route, status: StatusCode, took: Duration, id: &HeaderValue) {
-        let (port, route, status) = (self.port.label(), route.label(), status.as_u16());
-        let duration_ms = took.as_millis();
-        let request_id = id.to_str().unwrap_or_default();
-        if status == 500 || took >= SLOW {
-            warn!(method, route, port, status, duration_ms, request_id, "a request failed or was slow");
-        } else {
-            debug!(method, route, port, status, duration_ms, request_id, "a request was answered");
+    fn tell(
+        &self,
+        method: &'static str,
+        route: Route,
+        status: StatusCode,
+        took: Duration,
+        id: &HeaderValue,
+        span: Option<Span>,
+    ) {
+        let (port, request_id) = (self.port, id.to_str().unwrap_or_default());
+        let trace_id = span.as_ref().map(|span| span.trace_id.as_str());
+        self.app.access_log.write(Line { method, route, port, status, took, request_id, trace_id });
+        if let (Some(traces), Some(span)) = (&self.app.traces, span) {
+            traces.end(span, &Answered { method, route, port, status, request_id });
         }
     }
 }

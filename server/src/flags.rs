@@ -6,7 +6,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use server::{About, BasePath, Config, Drain, Limits, Public, Source, TlsFiles};
+use server::{About, AccessLog, BasePath, Config, Drain, Limits, Public, Source, TlsFiles, TraceConfig};
 
 use crate::logs::LogFormat;
 
@@ -83,6 +83,9 @@ pub(crate) struct Flags {
     /// How long the training took, in seconds.
     #[arg(long, env, value_parser = parse_seconds)]
     training_duration: Option<Duration>,
+    /// Which requests have a line in the log.
+    #[arg(long, env, value_enum, default_value = "errors")]
+    access_log: AccessLog,
     /// json or text.
     #[arg(long, env, value_enum, default_value = "json")]
     pub(crate) log_format: LogFormat,
@@ -118,6 +121,8 @@ impl Flags {
             about,
             public,
             tls: self.tls_dir.map(TlsFiles::new),
+            access_log: self.access_log,
+            traces: TraceConfig::from_env(),
             limits,
             drain: Drain { lame_duck: self.lame_duck, ..Drain::default() },
             ..Config::new(self.model_name, Source::Directory(self.model_dir), self.http_address)

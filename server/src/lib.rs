@@ -5,6 +5,7 @@
 //!
 //! This crate knows nothing of Kubernetes but what it is told: a directory, a password file, a signal.
 
+mod access;
 mod app;
 mod auth;
 mod base_path;
@@ -34,13 +35,16 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod tls;
+mod traces;
 mod unpack;
 mod vector;
 
+pub use self::access::AccessLog;
 pub use self::base_path::{BasePath, BasePathError};
 pub use self::config::{About, Config, Drain, Limits, Public, TlsFiles};
 pub use self::model::{DESCRIPTION_FILE, LoadError, MODEL_FILE, Source};
 pub use self::server::{Server, StartError, Stop};
+pub use self::traces::TraceConfig;
 
 /// Binds and serves until SIGTERM or SIGINT.
 pub async fn run(config: Config) -> Result<(), StartError> {

@@ -46,6 +46,7 @@ pub(crate) struct Refusals {
     shed: [IntCounter; 4],
     auth: [IntCounter; 4],
     pub(crate) tls: TlsMetrics,
+    pub(crate) exports_failed: IntCounter,
 }
 
 /// What happens to certificates and handshakes.
@@ -63,10 +64,13 @@ impl Refusals {
             "Requests answered with 503 because there was too much of something.",
         );
         let auth = Opts::new("anomaly_auth_refused_total", "Requests that were not let in, by reason.");
+        let exports =
+            Opts::new("anomaly_trace_exports_failed_total", "Batches of spans that no collector took.");
         Ok(Self {
             shed: by_reason(registry, shed, ShedReason::LABELS)?,
             auth: by_reason(registry, auth, AuthReason::LABELS)?,
             tls: TlsMetrics::register(registry)?,
+            exports_failed: add(registry, IntCounter::with_opts(exports)?)?,
         })
     }
 

@@ -22,6 +22,7 @@ use crate::metrics::{Metrics, PortName};
 use crate::model::{self, LoadError, Loaded, Source};
 use crate::state::App;
 use crate::tls::{self, Tls};
+use crate::traces::Traces;
 
 /// Why a server cannot start. A model directory that cannot be loaded is no reason: see `/readyz`.
 #[derive(Debug, Error)]
@@ -64,6 +65,7 @@ pub struct Server {
     http: Listening,
     public: Option<Listening>,
     background: JoinSet<()>,
+    traces: Option<Arc<Traces>>,
     phase: watch::Sender<Phase>,
     phases: Phases,
     drain: Drain,
@@ -83,8 +85,11 @@ impl Server {
         let gate = config.public.as_ref().map(|_| Arc::new(Gate::new(&config.model_name)));
         let metrics = Metrics::new()?;
         let tls = config.tls.map(|files| start_tls(files, &metrics, &mut background));
+        let failed = metrics.refusals.exports_failed.clone();
+        let traces = config.traces.and_then(|traces| Traces::start(traces, &config.model_name, failed));
         let app = App::new(config.model_name, config.model_namespace, config.limits, metrics, gate.clone());
-        let app = Arc::new(app.with_tls(tls).with_about(config.about));
+        let app = app.with_tls(tls).with_about(config.about);
+        let app = Arc::new(app.with_telemetry(config.access_log, traces.clone()));
         load(&app, config.model, &mut background)?;
         let public = match (config.public, gate) {
             (Some(public), Some(gate)) => Some(open_public(&app, public, gate, &mut background).await?),
@@ -93,7 +98,7 @@ impl Server {
         let base = BasePath::default();
         let http = open(&app, PortName::Http, config.http_address, base, app::http(&app)).await?;
         let (phase, phases) = Phases::new();
-        Ok(Self { http, public, background, phase, phases, drain: config.drain })
+        Ok(Self { http, public, background, traces, phase, phases, drain: config.drain })
     }
 
     /// The address of the port `http`.
@@ -130,6 +135,10 @@ impl Server {
             info!("stopped")
         }
         drop(self.background);
+        if let Some(traces) = self.traces {
+            // What cannot be sent in time is lost, and said so.
+            let _ = tokio::task::spawn_blocking(move || traces.flush()).await;
+        }
     }
 }
 

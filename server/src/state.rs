@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use axum::body::Bytes;
 use detectors::{CheckedMatrix, Model, RowError, Scored};
 
+use crate::access::{AccessLog, Lines};
 use crate::auth::Gate;
 use crate::body::Budget;
 use crate::config::{About, Limits};
@@ -17,6 +18,7 @@ use crate::model::Loaded;
 use crate::pool::{Pool, RequestsInFlight, RowsInFlight};
 use crate::problem::Problem;
 use crate::tls::Tls;
+use crate::traces::Traces;
 
 /// The state behind both ports.
 #[derive(Debug)]
@@ -35,6 +37,9 @@ pub(crate) struct App {
     /// None if all ports speak plain HTTP.
     pub(crate) tls: Option<Arc<Tls>>,
     about: About,
+    pub(crate) access_log: Lines,
+    /// None if there is no collector.
+    pub(crate) traces: Option<Arc<Traces>>,
     served: OnceLock<Arc<Served>>,
     not_loaded: Mutex<String>,
 }
@@ -113,6 +118,8 @@ impl App {
             gate,
             tls: None,
             about: About::default(),
+            access_log: Lines::new(AccessLog::default()),
+            traces: None,
             served: OnceLock::new(),
             not_loaded,
         }
@@ -126,6 +133,11 @@ impl App {
     /// What is known of the model besides its revision.
     pub(crate) fn with_about(self, about: About) -> Self {
         Self { about, ..self }
+    }
+
+    /// What is told of requests, and where.
+    pub(crate) fn with_telemetry(self, access_log: AccessLog, traces: Option<Arc<Traces>>) -> Self {
+        Self { access_log: Lines::new(access_log), traces, ..self }
     }
 
     /// The model, or the 503 that says why there is none.

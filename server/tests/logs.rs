@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 
 use detectors::{CheckedMatrix, Description, DetectorConfig, Model, ThresholdConfig};
 use ndarray::Array2;
-use server::{Config, Public, Server, Source, Stop};
+use server::{AccessLog, Config, Public, Server, Source, Stop};
 use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -67,6 +67,7 @@ async fn neither_authorization_nor_the_query_nor_the_body_nor_a_hash_is_logged()
     let loopback = ([127, 0, 0, 1], 0).into();
     let mut config = Config::new("machine", model(), loopback);
     config.public = Some(Public::new(loopback, file));
+    config.access_log = AccessLog::All;
     let server = Server::bind(config).await.unwrap();
     let address = server.public_address().unwrap();
     let (stop, stopped) = mpsc::channel(1);
@@ -87,11 +88,21 @@ async fn neither_authorization_nor_the_query_nor_the_body_nor_a_hash_is_logged()
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{answer}");
     }
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let head =
+        "GET /model_information?topsecretquery HTTP/1.1\r\nhost: topsecrethost\r\nx-request-id: given-1\r\n";
+    let request = format!("{head}authorization: Basic YW5uOnNlY3JldA==\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.read_to_string(&mut String::new()).await.unwrap();
+    drop(stream);
     stop.send(Stop::Now).await.unwrap();
     running.await.unwrap();
 
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert!(log.contains("a line of") && log.contains("a request was answered"), "{log}");
+    assert!(
+        log.contains("a line of") && log.contains("a request was refused") && log.contains("given-1"),
+        "{log}"
+    );
     for secret in ["topsecret", "YW5uOnNlY3JldA", "d3Jvbmc6", "5en6G6Mez"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }

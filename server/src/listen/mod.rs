@@ -27,6 +27,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
 use self::connection::{Connection, Service};
+use crate::access::Line;
 use crate::base_path::BasePath;
 use crate::metrics::PortName;
 use crate::refusals::{Refused, ShedReason};
@@ -141,9 +142,12 @@ impl Port {
         }
     }
 
-    /// Counts a request of which there is no more than a head that cannot be read.
-    fn count_unparsed(&self, status: StatusCode) {
-        self.app.metrics.port(self.name).count(Route::Other, status.as_u16(), Duration::ZERO);
+    /// Counts and logs a request of which there is no more than a head that cannot be read.
+    fn count_unparsed(&self, status: StatusCode, request_id: &str) {
+        let (route, took) = (Route::Other, Duration::ZERO);
+        self.app.metrics.port(self.name).count(route, status.as_u16(), took);
+        let (method, port) = ("other", self.name);
+        self.app.access_log.write(Line { method, route, port, status, took, request_id, trace_id: None });
     }
 
     async fn failed(&self, error: &io::Error) {

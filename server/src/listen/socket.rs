@@ -13,12 +13,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use http::HeaderMap;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::Port;
 use super::activity::{Activity, Doing};
 use super::unparsed;
+use crate::request_id;
 use crate::tls::Stream;
 
 /// What is thrown away at most.
@@ -69,8 +71,9 @@ impl Socket {
             return false;
         }
         let Some(status) = unparsed::status(bytes) else { return false };
-        self.port.count_unparsed(status);
-        self.instead = unparsed::answer(status);
+        let id = request_id::of(&HeaderMap::new());
+        self.port.count_unparsed(status, id.to_str().unwrap_or_default());
+        self.instead = unparsed::answer(status, id);
         true
     }
 

@@ -6,7 +6,7 @@
 use axum::body::HttpBody as _;
 use axum::response::IntoResponse as _;
 use futures::FutureExt as _;
-use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderValue};
 use http::{StatusCode, Version};
 use http_body_util::BodyExt as _;
 
@@ -24,9 +24,8 @@ pub(super) fn status(bytes: &[u8]) -> Option<StatusCode> {
 }
 
 /// The same as a problem, as it is on the wire.
-pub(super) fn answer(status: StatusCode) -> Vec<u8> {
+pub(super) fn answer(status: StatusCode, id: HeaderValue) -> Vec<u8> {
     let mut response = Problem::unparsed(status).into_response();
-    let id = request_id::of(&HeaderMap::new());
     response.headers_mut().insert(request_id::HEADER, id);
     let length = response.body().size_hint().lower();
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -16,4 +16,5 @@ mod probes;
 mod sockets;
 mod streams;
 mod tls;
+mod traces;
 mod wire;
