@@ -5,10 +5,11 @@ SHELL := /bin/bash
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
+.PHONY: bench-serving
 .PHONY: help up down status run fmt lint unit clients dashboards chart-test e2e test crds clean-cache
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
 
 up: ## a kind cluster with the operator and the quick-start model, ready and scored through its ingress; MONITORING=1 adds Prometheus
 	@hack/up.sh
@@ -42,6 +43,9 @@ chart-test: ## the Helm chart's own tests
 
 e2e: ## end-to-end tests on a cluster of their own, removed at the end
 	@hack/test.sh e2e
+
+bench-serving: ## what a request costs, beside a FastAPI service in the same run; needs two quiet cores
+	@hack/bench-serving.sh
 
 fmt: ## format the Rust code
 	cargo fmt --all

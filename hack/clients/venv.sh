@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # venv.sh: prints the Python of a virtual environment with exactly requirements.txt, made in the cache when it is missing.
 # venv.sh --update: writes requirements.txt anew, with the newest versions of what its first part names.
+# REQUIREMENTS names another such file.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
-requirements=$here/requirements.txt
+requirements=${REQUIREMENTS:-$here/requirements.txt}
 
 # Debian's python3 cannot make virtual environments without the package python3-venv.
 with_venv() {

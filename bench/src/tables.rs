@@ -1,0 +1,202 @@
+//! What is measured, and how it is printed.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use crate::load::{Load, Measured, run};
+use crate::process::Service;
+use crate::requests::{self, single};
+use crate::{AUTHORIZATION, Arguments, Services};
+
+/// Rows of a batch.
+const BATCH: usize = 1_000;
+
+/// Prints everything; our capacity for single rows is found first, because the later tables need it.
+pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
+    let ours = &services.ours;
+    let ready = ours.ready_after.as_secs_f64() * 1e3;
+    println!("Ready after {ready:.0} ms, {:.1} MB resident.\n", ours.resident()?);
+    let duration = Duration::from_secs(arguments.seconds);
+    let capacity = singles(arguments.rounds, duration, services)?;
+    eight_connections(duration, services)?;
+    batches(duration, ours)?;
+    overload(duration, ours, capacity)?;
+    batch_overload(duration, ours)?;
+    beside_batches(duration, ours)?;
+    println!("\n{:.1} MB resident at the end.", ours.resident()?);
+    Ok(())
+}
+
+/// One service, asked in one way.
+struct Case<'a> {
+    name: &'static str,
+    service: &'a Service,
+    load: Load,
+    /// Good answers a second, closed loop.
+    capacity: f64,
+    /// Of each round: CPU seconds a request, p50 and p99 in milliseconds; none if the generator was too busy.
+    rounds: Vec<Option<[f64; 3]>>,
+}
+
+impl Case<'_> {
+    fn median(&self, figure: usize) -> f64 {
+        let mut values: Vec<f64> = self.rounds.iter().flatten().map(|round| round[figure]).collect();
+        values.sort_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// CPU seconds that the service used for `load`, and what was measured.
+fn with_cpu(service: &Service, load: &Load) -> Result<(f64, Measured)> {
+    let before = service.cpu()?;
+    let measured = run(load)?;
+    Ok((service.cpu()? - before, measured))
+}
+
+fn closed(address: SocketAddr, requests: Arc<Vec<Vec<u8>>>, connections: usize, duration: Duration) -> Load {
+    Load { address, requests, connections, rate: None, duration }
+}
+
+/// Single rows: CPU a request at half of capacity. Gives our capacity, in requests a second.
+fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<f64> {
+    let rows = requests::rows(256, 2);
+    let case = |name, service, address, headers, connections| {
+        let load = closed(address, single(&rows, headers), connections, duration);
+        Case { name, service, load, capacity: 0.0, rounds: Vec::new() }
+    };
+    let Services { ours, ours_public, constant, demo } = services;
+    let mut cases = vec![
+        case("anomaly-server, `http`", ours, ours.address, "", 16),
+        case("anomaly-server, `public` with basic auth", ours, *ours_public, AUTHORIZATION, 16),
+        case("axum: reads the body, answers a constant", constant, constant.address, "", 16),
+    ];
+    cases.extend(demo.as_ref().map(|demo| case("FastAPI, uvicorn, scikit-learn", demo, demo.address, "", 8)));
+    for case in &mut cases {
+        case.capacity = run(&case.load)?.rate();
+    }
+    for case in (0..rounds).flat_map(|_| 0..cases.len()).collect::<Vec<_>>() {
+        let case = &mut cases[case];
+        let load = Load { rate: Some(case.capacity / 2.0), ..case.load.clone() };
+        let (cpu, measured) = with_cpu(case.service, &load)?;
+        let counts = measured.busy() <= 0.8 && measured.good > 0;
+        let figures = [cpu / measured.good as f64, measured.at(50.0), measured.at(99.0)];
+        case.rounds.push(counts.then_some(figures));
+    }
+    println!(
+        "| single row, 10 features | requests/s, closed loop | CPU a request | p50 | p99 at half of that |"
+    );
+    println!("|---|---|---|---|---|");
+    for case in &cases {
+        let [cpu, p50, p99] = [0, 1, 2].map(|figure| case.median(figure));
+        println!(
+            "| {} | {:.0} | {:.1} µs | {p50:.3} ms | {p99:.3} ms |",
+            case.name,
+            case.capacity,
+            cpu * 1e6
+        );
+    }
+    let discarded = cases.iter().flat_map(|case| &case.rounds).filter(|round| round.is_none()).count();
+    println!("\n{discarded} rounds were discarded because the generator was busier than 80 %.");
+    let cost = |case: usize| cases[case].median(0);
+    println!("Against the constant: {:.2} times its CPU.", cost(0) / cost(2));
+    if cases.len() > 3 {
+        println!("Against FastAPI: {:.0} times its predictions a CPU second.", cost(3) / cost(0));
+    }
+    Ok(cases[0].capacity)
+}
+
+/// Eight connections that ask as fast as they are answered.
+fn eight_connections(duration: Duration, services: &Services) -> Result<()> {
+    let Some(demo) = &services.demo else { return Ok(()) };
+    let rows = requests::rows(256, 2);
+    let p99 =
+        |address| -> Result<f64> { Ok(run(&closed(address, single(&rows, ""), 8, duration))?.at(99.0)) };
+    let (ours, theirs) = (p99(services.ours.address)?, p99(demo.address)?);
+    println!("p99 at 8 connections: {ours:.3} ms, FastAPI {theirs:.1} ms: {:.0} times lower.", theirs / ours);
+    Ok(())
+}
+
+fn batches(duration: Duration, ours: &Service) -> Result<()> {
+    let rows = requests::rows(BATCH, 3);
+    println!("\n| batches of 1,000 rows x 10 | rows/s | CPU a row | rows a CPU second |\n|---|---|---|---|");
+    let json = ("JSON, 17 digits", requests::json_batch(&rows));
+    for (name, requests) in [json, ("Open Inference Protocol, FP32 in binary", requests::tensor_batch(&rows))]
+    {
+        let (cpu, measured) = with_cpu(ours, &closed(ours.address, requests, 4, duration))?;
+        let scored = (measured.good * BATCH as u64) as f64;
+        let rate = measured.rate() * BATCH as f64;
+        println!("| {name} | {rate:.0} | {:.3} µs | {:.0} |", cpu / scored * 1e6, scored / cpu);
+    }
+    Ok(())
+}
+
+/// Ten times the connections that saturate it.
+fn overload(duration: Duration, ours: &Service, capacity: f64) -> Result<()> {
+    const CONNECTIONS: usize = 160;
+    let rows = requests::rows(256, 2);
+    let before = ours.resident()?;
+    let measured = run(&closed(ours.address, single(&rows, ""), CONNECTIONS, duration))?;
+    let bound = 1.5 * CONNECTIONS as f64 / capacity * 1e3;
+    println!(
+        "\n{CONNECTIONS} connections of single rows: {:.0} % of the peak's answers, p99 {:.2} ms (1.5 x connections / \
+         capacity is {bound:.2} ms), {:+.1} MB resident.",
+        100.0 * measured.rate() / capacity,
+        measured.at(99.0),
+        ours.resident()? - before
+    );
+    Ok(())
+}
+
+/// Batches beyond capacity, open loop: what is shed costs r of what is served.
+fn batch_overload(duration: Duration, ours: &Service) -> Result<()> {
+    let requests = requests::json_batch(&requests::rows(BATCH, 3));
+    let (cpu, calm) = with_cpu(ours, &closed(ours.address, Arc::clone(&requests), 4, duration))?;
+    let (capacity, cost) = (calm.rate(), cpu / calm.good as f64);
+    println!(
+        "\n| batches at a multiple k of capacity | accepted/s | of capacity | r | 0.9 (1 - k r)/(1 - r) | p99 of the accepted |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for k in [2.0, 4.0, 10.0] {
+        let load =
+            Load { rate: Some(k * capacity), ..closed(ours.address, Arc::clone(&requests), 512, duration) };
+        let (cpu, measured) = with_cpu(ours, &load)?;
+        let r = if measured.shed == 0 {
+            0.0
+        } else {
+            ((cpu - measured.good as f64 * cost) / (measured.shed as f64 * cost)).max(0.0)
+        };
+        let offered = (measured.good + measured.shed) as f64 / measured.elapsed.as_secs_f64() / capacity;
+        let bound = (0.9 * (1.0 - offered * r) / (1.0 - r)).max(0.0);
+        println!(
+            "| {k:.0} (offered {offered:.1}) | {:.0} | {:.0} % | {r:.3} | {:.0} % | {:.1} ms |",
+            measured.rate(),
+            100.0 * measured.rate() / capacity,
+            100.0 * bound,
+            measured.at(99.0)
+        );
+    }
+    Ok(())
+}
+
+/// Single rows while eight clients send the largest batches.
+fn beside_batches(duration: Duration, ours: &Service) -> Result<()> {
+    let full = requests::json_batch(&requests::rows(5_000, 4));
+    let batches = closed(ours.address, full, 8, duration + Duration::from_secs(1));
+    let background = thread::spawn(move || run(&batches));
+    thread::sleep(Duration::from_millis(500));
+    let rows = requests::rows(256, 2);
+    let singles = Load { rate: Some(200.0), ..closed(ours.address, single(&rows, ""), 2, duration) };
+    let measured = run(&singles)?;
+    let batches = background.join().map_err(|_| anyhow::anyhow!("the batches' thread panicked"))??;
+    println!(
+        "\nSingle rows while 8 clients send batches of 5,000 rows ({:.0} rows/s): p50 {:.2} ms, p99 {:.2} ms.",
+        batches.rate() * 5_000.0,
+        measured.at(50.0),
+        measured.at(99.0)
+    );
+    Ok(())
+}
