@@ -61,6 +61,8 @@ pub const TRAINED: &str = "Trained";
 pub const PROGRESSING: &str = "Progressing";
 /// The ingress that was asked for exists, behind basic auth.
 pub const EXPOSED: &str = "Exposed";
+/// What watches the model exists as asked for; never counts towards `Ready`.
+pub const MONITORING_READY: &str = "MonitoringReady";
 /// The spec cannot be honoured until somebody changes something (kstatus).
 pub const STALLED: &str = "Stalled";
 
@@ -122,6 +124,8 @@ pub mod reason {
     pub const NO_DEFAULT_INGRESS_CLASS: &str = "NoDefaultIngressClass";
     /// A custom resource definition that is needed is not installed.
     pub const CRD_NOT_INSTALLED: &str = "CRDNotInstalled";
+    /// Whether an optional kind is installed is not known yet.
+    pub const LOOKING_UP: &str = "LookingUp";
     /// The named Secret does not exist.
     pub const SECRET_NOT_FOUND: &str = "SecretNotFound";
     /// The named Secret is not an htpasswd file under the single key `auth`.

@@ -21,6 +21,10 @@ pub const TRAINER: &str = "anomaly-trainer";
 pub const COMPONENT_SERVER: &str = "server";
 /// Component of Jobs and what they need.
 pub const COMPONENT_TRAINER: &str = "trainer";
+/// Component of what Prometheus reads: ServiceMonitor and PrometheusRule.
+pub const COMPONENT_MONITORING: &str = "monitoring";
+/// Component of the ConfigMap with the dashboards; the watch of these ConfigMaps selects by it.
+pub const COMPONENT_DASHBOARDS: &str = "dashboards";
 /// Component of revision ConfigMaps.
 pub const COMPONENT_REVISION: &str = "revision";
 

@@ -66,6 +66,11 @@ pub fn middleware(model: &str) -> String {
     format!("{model}-basic-auth")
 }
 
+/// ConfigMap with the Grafana dashboards.
+pub fn dashboards(model: &str) -> String {
+    format!("{model}-dashboards")
+}
+
 /// Whether a model may have this name.
 pub fn is_model_name(name: &str) -> bool {
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';

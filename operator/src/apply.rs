@@ -16,7 +16,7 @@ use crate::desired::{Children, TrainingJob};
 use crate::facts::Child;
 use crate::kinds::Kind;
 use crate::observe::Seen;
-use crate::outcome::{Applied, Plan};
+use crate::outcome::{Applied, Plan, Troubles};
 use crate::store::ModelRef;
 use crate::writes::{Hand, WriteError};
 
@@ -26,18 +26,25 @@ pub struct Attempt {
     pub applied: Applied,
     /// What is to be tried again.
     pub error: Option<WriteError>,
+    /// Whether that is all that is missing, and only watches the model.
+    pub of_monitoring: bool,
 }
 
 /// Carries out a plan, unless the model is paused.
 pub async fn apply(context: &Context, seen: &Seen, plan: &Plan) -> Attempt {
     let model = &seen.observed.model;
     if model.annotations().get(labels::PAUSED).is_some_and(|value| value == "true") {
-        return Attempt { applied: Applied { paused: true, ..Applied::default() }, error: None };
+        let applied = Applied { paused: true, ..Applied::default() };
+        return Attempt { applied, error: None, of_monitoring: false };
     }
     let at = ModelRef::new(model.namespace().unwrap_or_default(), model.name_any());
     let mut arm = Arm { context, at, seen, hand: Hand::new(context, model), wanted: BTreeSet::new() };
     let error = arm.carry_out(plan).await.err();
-    Attempt { applied: arm.hand.applied, error }
+    let (error, of_monitoring) = match error {
+        Some(error) => (Some(error), false),
+        None => (arm.watch(&plan.children).await.err(), true),
+    };
+    Attempt { applied: arm.hand.applied, error, of_monitoring }
 }
 
 struct Arm<'a> {
@@ -114,6 +121,29 @@ impl Arm<'_> {
         Ok(())
     }
 
+    /// What watches the model. Its troubles are told apart from those of the model.
+    async fn watch(&mut self, children: &Children) -> Result<(), WriteError> {
+        let applied = &mut self.hand.applied;
+        let before = (std::mem::take(&mut applied.conflicts), std::mem::take(&mut applied.failures));
+        let in_place = self.ensure_watchers(children).await;
+        let applied = &mut self.hand.applied;
+        applied.monitoring = Troubles {
+            conflicts: std::mem::replace(&mut applied.conflicts, before.0),
+            failures: std::mem::replace(&mut applied.failures, before.1),
+        };
+        applied.monitoring_in_place = in_place?;
+        Ok(())
+    }
+
+    /// Whether all of them are as wanted; none stands in another's way.
+    async fn ensure_watchers(&mut self, children: &Children) -> Result<bool, WriteError> {
+        let Children { service_monitor, prometheus_rule, dashboards, .. } = children;
+        let scraped = self.ensure(Kind::ServiceMonitor, service_monitor.as_ref()).await?;
+        let ruled = self.ensure(Kind::PrometheusRule, prometheus_rule.as_ref()).await?;
+        let shown = self.ensure(Kind::Dashboards, dashboards.as_ref()).await?;
+        Ok(scraped && ruled && shown)
+    }
+
     /// Whether the child is as wanted; what is not wanted stands in nobody's way.
     async fn ensure<K: Serialize>(&mut self, kind: Kind, wanted: Option<&K>) -> Result<bool, WriteError> {
         match wanted {
@@ -135,6 +165,9 @@ impl Arm<'_> {
             service,
             middleware,
             ingress,
+            service_monitor,
+            prometheus_rule,
+            dashboards,
         } = children;
         let children = [
             (Kind::ServiceAccount, trainer_service_account.as_ref().map(ResourceExt::name_any)),
@@ -147,6 +180,9 @@ impl Arm<'_> {
             (Kind::Service, service.as_ref().map(ResourceExt::name_any)),
             (Kind::Middleware, middleware.as_ref().map(ResourceExt::name_any)),
             (Kind::Ingress, ingress.as_ref().map(ResourceExt::name_any)),
+            (Kind::ServiceMonitor, service_monitor.as_ref().map(ResourceExt::name_any)),
+            (Kind::PrometheusRule, prometheus_rule.as_ref().map(ResourceExt::name_any)),
+            (Kind::Dashboards, dashboards.as_ref().map(ResourceExt::name_any)),
         ];
         self.wanted = children.into_iter().filter_map(|(kind, name)| Some((kind, name?))).collect();
         // A password outlives the exposure: whoever is exposed again finds clients that know it.

@@ -8,7 +8,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::SignedDuration;
 
 use crate::check::CheckArgs;
+use crate::config::monitoring::MonitoringArgs;
 use crate::settings::{Namespaces, SecretsAccess, Settings};
+
+mod monitoring;
 
 /// Turns AnomalyModels into trained models that are served behind basic auth.
 #[derive(Debug, Parser)]
@@ -51,6 +54,9 @@ pub struct RunArgs {
     /// Namespaces whose pods may scrape the scoring pods, separated by commas.
     #[arg(long, env = "MONITORING_NAMESPACES", default_value = "", hide_default_value = true)]
     monitoring_namespaces: String,
+    /// What watches models that say nothing about it.
+    #[command(flatten)]
+    monitoring: MonitoringArgs,
     /// Whether the operator may read and write Secrets.
     #[arg(long, env = "SECRETS", default_value = "cluster")]
     secrets: SecretsArg,
@@ -143,6 +149,16 @@ pub enum ConfigError {
         /// What was given.
         value: String,
     },
+    /// Something that Kubernetes or Prometheus would refuse.
+    #[error("{flag}: {value:?} is not what is expected: {expected}")]
+    Unusable {
+        /// The option.
+        flag: &'static str,
+        /// What was given.
+        value: String,
+        /// What is expected.
+        expected: &'static str,
+    },
     /// Nothing could ever train.
     #[error("--max-concurrent-trainings: 0 would never train anything; give at least 1")]
     NoTrainings,
@@ -186,6 +202,7 @@ impl RunArgs {
             }
             .to_owned(),
             monitoring_namespaces: namespaces("--monitoring-namespaces", &self.monitoring_namespaces)?,
+            monitoring: self.monitoring.check()?,
             secrets: match self.secrets {
                 SecretsArg::Cluster => SecretsAccess::Cluster,
                 SecretsArg::None => SecretsAccess::None,
@@ -338,6 +355,14 @@ mod tests {
             command.get_arguments().filter_map(|a| a.get_env()?.to_str()).collect::<BTreeSet<_>>();
         let expected = [
             "ADDRESS",
+            "ALERTS",
+            "ALERT_FOR",
+            "ALERT_LABELS",
+            "ALERT_SEVERITY",
+            "ALERT_STALE_AFTER_DAYS",
+            "DASHBOARDS",
+            "DASHBOARD_FOLDER",
+            "DASHBOARD_LABELS",
             "DEBOUNCE",
             "IMAGE_PULL_POLICY",
             "LOG_FORMAT",
@@ -345,8 +370,12 @@ mod tests {
             "MONITORING_NAMESPACES",
             "POD_NAME",
             "POD_NAMESPACE",
+            "RUNBOOK_BASE_URL",
             "SECRETS",
             "SERVER_IMAGE",
+            "SERVICE_MONITORS",
+            "SERVICE_MONITOR_INTERVAL",
+            "SERVICE_MONITOR_LABELS",
             "TRAINER_IMAGE",
             "WATCH_NAMESPACES",
         ];

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::labels;
 use futures::StreamExt;
 use kube::Client;
 use kube::core::ApiResource;
@@ -117,7 +116,7 @@ fn spawn<S: watch::Sink>(tasks: &mut JoinSet<()>, context: &Context, target: Tar
 fn spawn_children(tasks: &mut JoinSet<()>, context: &Context, kind: Kind, scope: &Scope) {
     let sink = ChildSink { memory: Arc::clone(&context.memory), kind, scope: scope.clone() };
     let target = Target {
-        selector: Some(labels::MODEL.into()),
+        selector: Some(kind.selector()),
         metadata_only: kind.metadata_only(),
         ..target(kind.resource(), scope)
     };

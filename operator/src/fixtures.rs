@@ -10,8 +10,10 @@ use detectors::description::Description;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::desired;
+use crate::monitoring;
 use crate::observed::{
-    Auth, Credentials, Deployment, IngressClass, Job, JobState, Observed, Password, Revision, Source,
+    Auth, Credentials, Deployment, IngressClass, Job, JobState, MonitoringKinds, Observed, Password,
+    Presence, Revision, Source,
 };
 use crate::outcome::{Applied, Plan};
 use crate::settings::{SecretsAccess, Settings};
@@ -46,6 +48,7 @@ pub(crate) fn settings() -> Settings {
         image_pull_policy: "IfNotPresent".into(),
         monitoring_namespaces: vec!["monitoring".into()],
         secrets: SecretsAccess::Cluster,
+        monitoring: monitoring::Defaults::default(),
         max_concurrent_trainings: 4,
         debounce: SignedDuration::from_secs(30),
     }
@@ -72,6 +75,11 @@ impl World {
             ingress_class: None,
             ingress_exists: false,
             middleware_installed: true,
+            monitoring: MonitoringKinds {
+                service_monitor: Presence::Installed,
+                prometheus_rule: Presence::Installed,
+                watch_failing: None,
+            },
             host_conflict: None,
             training_slot_free: true,
             fresh_password: Password("fresh".into()),

@@ -1,5 +1,6 @@
 //! The kinds of children, and what the operator does with each. Pure: no I/O here.
 
+use api::labels;
 use kube::core::{ApiResource, GroupVersionKind, Resource};
 
 /// A kind of child.
@@ -27,13 +28,19 @@ pub enum Kind {
     Service,
     /// Applied, if its custom resource definition is installed.
     Middleware,
-    /// Applied last, deleted first.
+    /// Applied last of what serves, deleted first.
     Ingress,
+    /// ConfigMaps with dashboards: applied, and watched with their content, unlike all others.
+    Dashboards,
+    /// Applied, if its custom resource definition is installed.
+    ServiceMonitor,
+    /// Applied, if its custom resource definition is installed.
+    PrometheusRule,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 15] = [
         Self::Job,
         Self::ConfigMap,
         Self::Pod,
@@ -46,6 +53,9 @@ impl Kind {
         Self::Service,
         Self::Middleware,
         Self::Ingress,
+        Self::Dashboards,
+        Self::ServiceMonitor,
+        Self::PrometheusRule,
     ];
 
     /// Where the API server serves it.
@@ -54,9 +64,15 @@ impl Kind {
         fn of<K: Resource<DynamicType = ()>>() -> ApiResource {
             ApiResource::erase::<K>(&())
         }
+        let monitoring = |kind: &str, plural: &str| {
+            ApiResource::from_gvk_with_plural(
+                &GroupVersionKind::gvk("monitoring.coreos.com", "v1", kind),
+                plural,
+            )
+        };
         match self {
             Self::Job => of::<batch::v1::Job>(),
-            Self::ConfigMap => of::<core::v1::ConfigMap>(),
+            Self::ConfigMap | Self::Dashboards => of::<core::v1::ConfigMap>(),
             Self::Pod => of::<core::v1::Pod>(),
             Self::ServiceAccount => of::<core::v1::ServiceAccount>(),
             Self::Role => of::<rbac::v1::Role>(),
@@ -70,6 +86,8 @@ impl Kind {
                 "middlewares",
             ),
             Self::Ingress => of::<networking::v1::Ingress>(),
+            Self::ServiceMonitor => monitoring("ServiceMonitor", "servicemonitors"),
+            Self::PrometheusRule => monitoring("PrometheusRule", "prometheusrules"),
         }
     }
 
@@ -77,7 +95,7 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Job => "Job",
-            Self::ConfigMap => "ConfigMap",
+            Self::ConfigMap | Self::Dashboards => "ConfigMap",
             Self::Pod => "Pod",
             Self::ServiceAccount => "ServiceAccount",
             Self::Role => "Role",
@@ -88,6 +106,8 @@ impl Kind {
             Self::Service => "Service",
             Self::Middleware => "Middleware",
             Self::Ingress => "Ingress",
+            Self::ServiceMonitor => "ServiceMonitor",
+            Self::PrometheusRule => "PrometheusRule",
         }
     }
 
@@ -98,7 +118,33 @@ impl Kind {
 
     /// Whether it may be missing in a cluster.
     pub fn optional(self) -> bool {
-        self == Self::Middleware
+        self == Self::Middleware || self.is_prometheus()
+    }
+
+    /// Whether it is a kind of Prometheus' operator. Nothing but monitoring waits for these: a model is trained and
+    /// served whether they can be listed or not.
+    pub fn is_prometheus(self) -> bool {
+        matches!(self, Self::ServiceMonitor | Self::PrometheusRule)
+    }
+
+    /// Which children of the kind are watched.
+    pub fn selector(self) -> String {
+        match self {
+            Self::Dashboards => {
+                format!("{},{}={}", labels::MODEL, labels::COMPONENT, labels::COMPONENT_DASHBOARDS)
+            }
+            _ => labels::MODEL.into(),
+        }
+    }
+
+    /// Whether an object with these labels is a child of this kind; two kinds are ConfigMaps to the API server.
+    pub fn is_of_component(self, component: Option<&str>) -> bool {
+        let dashboards = component == Some(labels::COMPONENT_DASHBOARDS);
+        match self {
+            Self::ConfigMap => !dashboards,
+            Self::Dashboards => dashboards,
+            _ => true,
+        }
     }
 
     /// Whether it is pruned when it is no longer wanted. Jobs and revisions never are: they are deleted by name.

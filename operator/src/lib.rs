@@ -19,6 +19,7 @@ pub mod kinds;
 pub mod leader;
 pub mod memory;
 pub mod models;
+pub mod monitoring;
 pub mod observe;
 pub mod observed;
 pub mod outcome;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use api::labels;
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::api::DynamicObject;
 use kube::core::{ApiResource, Resource, ResourceExt};
@@ -282,6 +283,10 @@ impl Sink for ChildSink {
     type Item = Child;
 
     fn reduce(&self, object: DynamicObject) -> Option<Child> {
+        let component = object.labels().get(labels::COMPONENT).map(String::as_str);
+        if !self.kind.is_of_component(component) {
+            return None;
+        }
         facts::reduce(self.kind, &serde_json::to_value(object).ok()?)
     }
 

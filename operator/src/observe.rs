@@ -15,10 +15,10 @@ use kube::core::{Resource, ResourceExt};
 use crate::contents;
 use crate::context::Context;
 use crate::facts::{self, Child, Facts, Pod};
-use crate::kinds::Kind;
+use crate::kinds::{Kind, resource_name};
 use crate::observed::{
-    Auth, Credentials, Deployment, IngressClass, Job, JobState, Observed, Password, PodProblem, Revision,
-    Source,
+    Auth, Credentials, Deployment, IngressClass, Job, JobState, MonitoringKinds, Observed, Password,
+    PodProblem, Presence, Revision, Source,
 };
 use crate::references::{Known, Reference, ReferenceKind};
 use crate::settings::SecretsAccess;
@@ -98,6 +98,7 @@ pub async fn observe(
         ingress_class: eye.ingress_class().await?,
         ingress_exists: eye.ours(Kind::Ingress).iter().any(|child| !child.deleting),
         middleware_installed: context.memory.is_installed(Kind::Middleware),
+        monitoring: eye.monitoring_kinds(),
         host_conflict: eye.host_conflict(),
         training_slot_free: eye.training_slot_free(),
         fresh_password: Password(fresh_password()?),
@@ -352,6 +353,24 @@ impl Eye<'_> {
             (None, Some(name)) => IngressClass::NotFound { name: name.clone(), present },
             (None, None) => IngressClass::NoDefault { present },
         }))
+    }
+
+    fn monitoring_kinds(&self) -> MonitoringKinds {
+        let memory = &self.context.memory;
+        let presence = |kind| match memory.is_installed(kind) {
+            false => Presence::Absent,
+            true if memory.children.is_complete(kind, &self.at.namespace) => Presence::Installed,
+            true => Presence::Unknown,
+        };
+        let ours = [Kind::ServiceMonitor, Kind::PrometheusRule].map(|kind| resource_name(&kind.resource()));
+        let mut failing = memory.health.failing(Some(&self.at.namespace));
+        failing.retain(|failure| ours.contains(&failure.resource));
+        let causes: Vec<String> = failing.iter().map(ToString::to_string).collect();
+        MonitoringKinds {
+            service_monitor: presence(Kind::ServiceMonitor),
+            prometheus_rule: presence(Kind::PrometheusRule),
+            watch_failing: (!causes.is_empty()).then(|| causes.join("; ")),
+        }
     }
 
     /// The oldest other model with the same host and path, if it is older than this one.

@@ -7,6 +7,8 @@ use api::job::TrainingResult;
 use detectors::description::Description;
 use jiff::Timestamp;
 
+use crate::kinds::Kind;
+
 /// All facts about one model at one moment.
 #[derive(Clone, Debug)]
 pub struct Observed {
@@ -37,12 +39,47 @@ pub struct Observed {
     pub ingress_exists: bool,
     /// Whether `middlewares.traefik.io` is installed.
     pub middleware_installed: bool,
+    /// Whether the kinds of Prometheus' operator can be used.
+    pub monitoring: MonitoringKinds,
     /// `namespace/name` of an older model that holds this host and path.
     pub host_conflict: Option<String>,
     /// Whether another training may start, of all models' (`maxConcurrentTrainings`).
     pub training_slot_free: bool,
     /// A password to use if one has to be generated now: 160 random bits.
     pub fresh_password: Password,
+}
+
+/// Whether the kinds of Prometheus' operator can be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitoringKinds {
+    /// `servicemonitors.monitoring.coreos.com`.
+    pub service_monitor: Presence,
+    /// `prometheusrules.monitoring.coreos.com`.
+    pub prometheus_rule: Presence,
+    /// Why they cannot be seen, if that has been so for a minute.
+    pub watch_failing: Option<String>,
+}
+
+impl MonitoringKinds {
+    /// Of one kind of child; all others are always there.
+    pub fn presence(&self, kind: Kind) -> Presence {
+        match kind {
+            Kind::ServiceMonitor => self.service_monitor,
+            Kind::PrometheusRule => self.prometheus_rule,
+            _ => Presence::Installed,
+        }
+    }
+}
+
+/// Whether a kind can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is installed, and all objects of it are known.
+    Installed,
+    /// It is not installed.
+    Absent,
+    /// Nobody knows yet.
+    Unknown,
 }
 
 /// The training data as the operator sees it.

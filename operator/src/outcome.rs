@@ -40,8 +40,21 @@ pub struct Applied {
     pub deployment_in_place: bool,
     /// Whether the Ingress is as planned, written now or before.
     pub ingress_in_place: bool,
+    /// What went wrong with the children that watch the model; it never counts towards `Ready`.
+    pub monitoring: Troubles,
+    /// Whether all that watches the model is as planned, written now or before.
+    pub monitoring_in_place: bool,
     /// `Some` when nothing was written on purpose (annotation `paused`).
     pub paused: bool,
+}
+
+/// Children that are not as they should be.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Troubles {
+    /// Somebody else's.
+    pub conflicts: Vec<Problem>,
+    /// Refused, or failed.
+    pub failures: Vec<Problem>,
 }
 
 /// A child that could not be brought to the state it should be in.

@@ -16,10 +16,10 @@ use crate::apply::{Attempt, apply};
 use crate::backoff;
 use crate::context::Context;
 use crate::desired::plan;
-use crate::kinds::resource_name;
+use crate::kinds::{Kind, resource_name};
 use crate::models::Stored;
 use crate::observe::{ObserveError, Seen, observe, sooner};
-use crate::outcome::{Plan, Problem};
+use crate::outcome::{Plan, Problem, Troubles};
 use crate::publish::{PublishError, interrupted, publish};
 use crate::references::ReferenceKind;
 use crate::status::{Outcome, status, unreadable};
@@ -172,7 +172,8 @@ fn told(context: &Context, stored: &Stored, attempt: &Attempt) -> crate::outcome
             | WriteError::Leaving { object }
             | WriteError::Failed { object, .. } => object.clone(),
         };
-        told.failures.push(Problem { object, message: error.to_string() });
+        let failures = if attempt.of_monitoring { &mut told.monitoring.failures } else { &mut told.failures };
+        failures.push(Problem { object, message: error.to_string() });
     }
     told
 }
@@ -183,6 +184,10 @@ fn failing_watches(stored: &Stored, context: &Context) -> Option<String> {
     let classes = resource_name(&ReferenceKind::IngressClass.resource());
     let exposed = stored.readable().is_some_and(|model| model.spec.ingress.is_some());
     failing.retain(|failure| exposed || failure.resource != classes);
+    // Those of what watches the model have a condition of their own.
+    let watchers = Kind::ALL.into_iter().filter(|kind| kind.is_prometheus());
+    let watchers: Vec<String> = watchers.map(|kind| resource_name(&kind.resource())).collect();
+    failing.retain(|failure| !watchers.contains(&failure.resource));
     let causes: Vec<String> = failing.iter().map(ToString::to_string).collect();
     (!causes.is_empty()).then(|| format!("{}; check the operator's permissions", causes.join("; ")))
 }
@@ -214,11 +219,13 @@ fn blinded(
 
 /// When to look again although nothing changes; an error if something is to be tried again.
 fn next_look(seen: &Seen, plan: &Plan, attempt: Attempt) -> Result<Option<Duration>, Error> {
-    let Attempt { applied, error } = attempt;
+    let Attempt { applied, error, of_monitoring: _ } = attempt;
     if let Some(error) = error {
         return Err(error.into());
     }
-    if let Some(problem) = applied.failures.into_iter().chain(applied.conflicts).next() {
+    let Troubles { conflicts, failures } = applied.monitoring;
+    let problems = applied.failures.into_iter().chain(applied.conflicts).chain(failures).chain(conflicts);
+    if let Some(problem) = problems.into_iter().next() {
         return Err(Error::Refused(problem));
     }
     let mut next = plan.look_again;
@@ -243,8 +250,10 @@ fn waits_for_own_write(stored: &Stored, context: &Context) -> bool {
 /// class is not known yet.
 fn blindness(stored: &Stored, context: &Context, model: &AnomalyModel) -> Option<String> {
     let namespace = stored.reference().namespace;
+    let mut needed = context.kinds();
+    needed.retain(|kind| !kind.is_prometheus());
     let mut missing: Vec<&str> =
-        context.memory.incomplete(&context.kinds(), &namespace).iter().map(|kind| kind.as_str()).collect();
+        context.memory.incomplete(&needed, &namespace).iter().map(|kind| kind.as_str()).collect();
     if !context.memory.models_listed(&context.scopes()) {
         missing.push("AnomalyModel");
     }

@@ -2,6 +2,8 @@
 
 use jiff::SignedDuration;
 
+use crate::monitoring;
+
 /// Settings that pure code needs.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -15,6 +17,8 @@ pub struct Settings {
     pub monitoring_namespaces: Vec<String>,
     /// Whether the operator may read and write Secrets.
     pub secrets: SecretsAccess,
+    /// What watches models that say nothing about it.
+    pub monitoring: monitoring::Defaults,
     /// Most training Jobs at a time, over all models.
     pub max_concurrent_trainings: usize,
     /// How long data must rest after a change before it is trained on.

@@ -12,6 +12,7 @@ use crate::outcome::{Applied, Plan};
 use crate::validate::Invalid;
 
 mod exposed;
+mod monitoring;
 mod progressing;
 mod ready;
 mod revision;
@@ -42,6 +43,7 @@ struct Verdicts {
     trained: Verdict,
     progressing: Verdict,
     exposed: Option<Verdict>,
+    monitoring: Option<Verdict>,
     stalled: Option<Verdict>,
 }
 
@@ -62,6 +64,7 @@ fn of_plan(view: &View<'_>) -> AnomalyModelStatus {
         progressing: progressing::verdict(view, &trained),
         trained,
         exposed,
+        monitoring: monitoring::verdict(view),
         stalled: None,
     };
     let url = exposed::url(view, verdicts.exposed.as_ref());
@@ -84,6 +87,7 @@ fn of_invalid(observed: &Observed, invalid: &Invalid) -> AnomalyModelStatus {
         trained: Verdict::unknown(reason::INVALID_SPEC, "nothing is trained while the spec is invalid"),
         progressing: Verdict::no(reason::INVALID_SPEC, "nothing is done while the spec is invalid"),
         exposed: exposed::of_invalid(observed),
+        monitoring: monitoring::previous(observed),
         stalled: Some(Verdict::yes(reason::INVALID_SPEC, message)),
     };
     AnomalyModelStatus {
@@ -115,8 +119,8 @@ fn basis(observed: &Observed, verdicts: Verdicts) -> AnomalyModelStatus {
 }
 
 fn conditions(observed: &Observed, verdicts: Verdicts) -> Vec<Condition> {
-    use api::conditions::{EXPOSED, PROGRESSING, READY, SERVING, STALLED, TRAINED};
-    let Verdicts { ready, serving, trained, progressing, exposed, stalled } = verdicts;
+    use api::conditions::{EXPOSED, MONITORING_READY, PROGRESSING, READY, SERVING, STALLED, TRAINED};
+    let Verdicts { ready, serving, trained, progressing, exposed, monitoring, stalled } = verdicts;
     let previous = observed.model.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
     let (generation, now) = (observed.model.metadata.generation, seconds(observed.now));
     [
@@ -125,6 +129,7 @@ fn conditions(observed: &Observed, verdicts: Verdicts) -> Vec<Condition> {
         (TRAINED, Some(trained)),
         (PROGRESSING, Some(progressing)),
         (EXPOSED, exposed),
+        (MONITORING_READY, monitoring),
         (STALLED, stalled),
     ]
     .into_iter()

@@ -8,6 +8,7 @@ use api::validation::FieldError;
 use api::{labels, training_key, validation};
 use detectors::config::{ConfigError, DetectorConfig, ThresholdConfig};
 
+use crate::monitoring::{self, Monitoring};
 use crate::observed::{Observed, Source};
 use crate::resources::{self, Resources};
 use crate::settings::Settings;
@@ -47,6 +48,8 @@ pub struct Validated {
     pub replicas: i32,
     /// How it is exposed, if it is.
     pub ingress: Option<Exposed>,
+    /// What watches it.
+    pub monitoring: Monitoring,
 }
 
 /// What determines the model's bytes.
@@ -104,7 +107,7 @@ pub struct Invalid {
 ///
 /// # Errors
 /// [`Invalid`] with every fault; nothing but a change of the spec can mend them.
-pub fn validate(observed: &Observed, _settings: &Settings) -> Result<Validated, Invalid> {
+pub fn validate(observed: &Observed, settings: &Settings) -> Result<Validated, Invalid> {
     let model = &observed.model;
     let spec = &model.spec;
     let name = model.metadata.name.clone().unwrap_or_default();
@@ -143,6 +146,7 @@ pub fn validate(observed: &Observed, _settings: &Settings) -> Result<Validated, 
         server_resources,
         replicas: spec.serving.replicas,
         ingress: spec.ingress.as_ref().map(exposed),
+        monitoring: monitoring::asked(spec, &settings.monitoring),
     })
 }
 

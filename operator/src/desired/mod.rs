@@ -19,6 +19,7 @@ mod htpasswd;
 mod ingress;
 mod metadata;
 pub mod middleware;
+pub mod monitoring;
 mod network_policy;
 mod plan;
 mod probes;
@@ -54,6 +55,12 @@ pub struct Children {
     pub middleware: Option<DynamicObject>,
     /// The way in from outside; never without the Secret.
     pub ingress: Option<Ingress>,
+    /// Has Prometheus scrape the pods.
+    pub service_monitor: Option<DynamicObject>,
+    /// Alerts and recording rules.
+    pub prometheus_rule: Option<DynamicObject>,
+    /// Grafana's dashboards.
+    pub dashboards: Option<ConfigMap>,
 }
 
 /// A Job to be made once, with its input; neither is ever applied again.

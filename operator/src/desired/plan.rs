@@ -7,10 +7,12 @@ use jiff::Timestamp;
 
 use super::deployment::{Public, deployment};
 use super::exposure::{self, Asks, Exposure};
+use super::monitoring::{self, dashboards, rules, service_monitor};
 use super::revisions::{self, Choice};
 use super::{Children, TrainingJob};
 use super::{credentials, htpasswd, ingress, middleware, network_policy, service, trainer_rbac};
 use super::{training_input, training_job};
+use crate::kinds::Kind;
 use crate::observed::{Auth, Credentials, Observed};
 use crate::outcome::Plan;
 use crate::settings::Settings;
@@ -26,6 +28,8 @@ pub struct Decisions {
     pub revisions: Choice,
     /// Whether it is exposed, and why not.
     pub exposure: Exposure,
+    /// What watches it, and what is missing for that.
+    pub monitoring: monitoring::Decision,
 }
 
 /// All that should be done for the model now.
@@ -38,7 +42,8 @@ pub fn plan(model: &Validated, observed: &Observed, settings: &Settings) -> Plan
         input: training_input::training_input(model, key, run),
     };
     let key = model.training.as_ref();
-    let decisions = Decisions { training, revisions, exposure };
+    let monitoring = monitoring::decide(model, observed);
+    let decisions = Decisions { training, revisions, exposure, monitoring };
     Plan {
         children: children(model, observed, settings, &decisions),
         start: key.zip(decisions.training.start.as_ref()).map(job),
@@ -68,6 +73,8 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
         Exposure::Open(open) => Some(open),
         Exposure::NotAsked | Exposure::Closed { .. } => None,
     };
+    // Nothing is watched that is not there: an alert would say so from the first minute on.
+    let watched = |kind| serve.is_some() && decisions.monitoring.makes(kind);
     Children {
         trainer_service_account: trains.as_ref().map(|_| trainer_rbac::service_account(model)),
         trainer_role: trains.as_ref().map(|revision| trainer_rbac::role(model, revision)),
@@ -87,6 +94,24 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
             .as_ref()
             .zip(open)
             .map(|(exposed, open)| ingress::ingress(model, exposed, open, &auth)),
+        service_monitor: model
+            .monitoring
+            .service_monitor
+            .as_ref()
+            .filter(|_| watched(Kind::ServiceMonitor))
+            .map(|asked| service_monitor::service_monitor(model, asked)),
+        prometheus_rule: model
+            .monitoring
+            .alerts
+            .as_ref()
+            .filter(|_| watched(Kind::PrometheusRule))
+            .map(|asked| rules::rules(model, asked)),
+        dashboards: model
+            .monitoring
+            .dashboard
+            .as_ref()
+            .filter(|_| watched(Kind::Dashboards))
+            .map(|asked| dashboards::dashboards(model, asked)),
     }
 }
 

@@ -56,6 +56,9 @@ fn values(children: &Children) -> Vec<Value> {
         service,
         middleware,
         ingress,
+        service_monitor,
+        prometheus_rule,
+        dashboards,
     } = children;
     [
         json!(trainer_service_account),
@@ -68,6 +71,9 @@ fn values(children: &Children) -> Vec<Value> {
         json!(service),
         json!(middleware),
         json!(ingress),
+        json!(service_monitor),
+        json!(prometheus_rule),
+        json!(dashboards),
     ]
     .into_iter()
     .filter(|child| !child.is_null())

@@ -15,6 +15,7 @@ use operator::context::Context;
 use operator::kinds::Kind;
 use operator::memory::{ChildSink, Memory, ModelSink, ReferenceSink};
 use operator::models::Stored;
+use operator::monitoring;
 use operator::reconcile::{Error, reconcile, retry};
 use operator::references::ReferenceKind;
 use operator::settings::{Namespaces, SecretsAccess, Settings};
@@ -93,6 +94,7 @@ impl Cluster {
             image_pull_policy: "IfNotPresent".into(),
             monitoring_namespaces: Vec::new(),
             secrets: SecretsAccess::Cluster,
+            monitoring: monitoring::Defaults::default(),
             max_concurrent_trainings: 4,
             debounce: SignedDuration::from_secs(30),
         };
