@@ -29,13 +29,19 @@ render_chart() {
     "$helm" template anomaly-operator "$@" --namespace anomaly-system --kube-version 1.36.0
 }
 
+# A cluster with the kinds of Prometheus' operator.
+prometheus="--api-versions monitoring.coreos.com/v1/ServiceMonitor --api-versions monitoring.coreos.com/v1/PrometheusRule"
+
 render() {
     render_chart "$chart" "$@"
 }
 
-# Everything but the CRD, which crds/ holds already, and the empty lines that differ between versions of helm.
+# Everything but the CRD, which crds/ holds already, the dashboard, which dashboards/ holds, and the empty lines that differ
+# between versions of helm.
 golden() {
-    render --values "$1" --set crds.enabled=false | sed '/^[[:space:]]*$/d'
+    # shellcheck disable=SC2086
+    render --values "$1" --set crds.enabled=false $prometheus |
+        sed -e '/^[[:space:]]*$/d' -e '/^  anomaly-operator.json: |/,/^---/ { /^  anomaly-operator.json: |/b' -e '/^---/b' -e 'd; }'
 }
 
 refused() {
@@ -88,6 +94,14 @@ grep -q 'helm.sh/resource-policy: keep' "$work/crd.yaml" || fail "the CRD is not
 render --set crds.keep=false --show-only templates/crd.yaml | grep -q resource-policy && fail "crds.keep=false keeps the CRD"
 render --set crds.enabled=false | grep -q CustomResourceDefinition && fail "crds.enabled=false renders the CRD"
 
+# What needs the kinds of Prometheus' operator is left out where they are not installed; the dashboard can be read.
+render | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)' && fail "kinds that are not installed are rendered"
+# shellcheck disable=SC2086
+render $prometheus --set monitoring.operator.enabled=false | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)$|-dashboard$' \
+    && fail "monitoring.operator.enabled=false renders what watches the operator"
+render --show-only templates/dashboard.yaml | sed '1,/anomaly-operator.json: |/d; s/^    //' | sed '/^$/d' >"$work/dashboard.json"
+sed '/^$/d' anomaly-operator/dashboards/operator.json | diff -q - "$work/dashboard.json" >/dev/null || fail "the dashboard is not the file it is made from"
+
 # The schema.
 refused replica --set replica=2
 refused images.operator --set images.operator.tags=1
@@ -98,6 +112,10 @@ refused watchNamespaces --set watchNamespaces=team-a
 refused watchNamespaces --set 'watchNamespaces={Team}'
 refused memory --set resources.limits.memory=lots
 refused dataDebounce --set-string dataDebounce=30
+refused interval --set monitoring.serviceMonitor.interval=often
+refused grafana_dashboard --set monitoring.dashboard.labels.grafana_dashboard=true
+refused staleAfterDays --set monitoring.alerts.staleAfterDays=soon
+refused runbookBaseUrl --set monitoring.runbookBaseUrl=here
 refused maxConcurrentTrainings --set maxConcurrentTrainings=0
 
 [ "$failed" = 0 ] && echo "chart: ok"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# test.sh [lint|unit|clients|dashboards|chart|e2e]…: what a change must pass; all of it when nothing is named. Ends with a ledger of its steps in
-# seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
+# test.sh [lint|unit|clients|dashboards|chart|rules|e2e]…: what a change must pass; all of it when nothing is named. Ends with a
+# ledger of its steps in seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -78,6 +78,10 @@ chart() {
   step "chart" "$ROOT/charts/test.sh"
 }
 
+rules() {
+  step "alerts (promtool)" "$here/rules.sh"
+}
+
 no_cluster() { ! have docker || ! docker container inspect "$(node)" >/dev/null 2>&1 || "$here/down.sh"; }
 
 e2e() {
@@ -103,10 +107,10 @@ e2e() {
   step "cluster removed, nothing left" "$here/down.sh"
 }
 
-[ $# -gt 0 ] || set -- lint unit clients dashboards chart e2e
+[ $# -gt 0 ] || set -- lint unit clients dashboards chart rules e2e
 for part in "$@"; do
   case $part in
-    lint | unit | clients | dashboards | chart | e2e) "$part" ;;
-    *) die "usage: test.sh [lint|unit|clients|dashboards|chart|e2e]…" ;;
+    lint | unit | clients | dashboards | chart | rules | e2e) "$part" ;;
+    *) die "usage: test.sh [lint|unit|clients|dashboards|chart|rules|e2e]…" ;;
   esac
 done

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::conditions::{PROGRESSING, TRAINED, reason};
 use futures::StreamExt;
 use kube::Client;
 use kube::core::ApiResource;
@@ -13,13 +14,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::context::Context;
+use crate::facts::{Child, Facts};
 use crate::kinds::{Kind, resource_name};
 use crate::memory::{ChildSink, Memory, ModelSink, ReferenceSink};
 use crate::models::Stored;
+use crate::observed::JobState;
 use crate::reconcile::{reconcile, retry};
 use crate::references::ReferenceKind;
 use crate::settings::{Namespaces, SecretsAccess, Settings};
-use crate::store::Scope;
+use crate::store::{ModelRef, Scope};
 use crate::telemetry::Metrics;
 use crate::watch::{self, Target};
 
@@ -199,8 +202,38 @@ async fn pulse(context: Arc<Context>) {
         }
         failing = now;
         count_models(&context, &mut counted);
+        count_trainings(&context);
+        context.metrics.queue(context.memory.queue_length());
         context.forget_the_gone();
     }
+}
+
+fn count_trainings(context: &Context) {
+    let active = |child: &Child| {
+        matches!(&child.facts, Facts::Job(job) if job.state == JobState::Active) && !child.deleting
+    };
+    let running = context.memory.children.all(Kind::Job).iter().filter(|child| active(child)).count();
+    let models = context.memory.models.state();
+    let is = |stored: &Stored, reason: &str| {
+        let status = stored.readable().and_then(|model| model.status.as_ref());
+        status.is_some_and(|s| s.conditions.iter().any(|c| c.type_ == PROGRESSING && c.reason == reason))
+    };
+    let queued = models.iter().filter(|stored| is(stored, reason::QUEUED)).count();
+    context.metrics.trainings(running, queued);
+    let failed = models.iter().filter(|stored| training_failed(stored)).map(|stored| stored.reference());
+    let failed: Vec<ModelRef> = failed.collect();
+    context.metrics.training_failed(failed.iter().map(|at| (at.namespace.as_str(), at.name.as_str())));
+}
+
+/// Whether the last training of the model failed; also while it is tried again.
+fn training_failed(stored: &Stored) -> bool {
+    const UNDER_WAY: [&str; 3] = [reason::TRAINING, reason::POD_BLOCKED, reason::QUEUED];
+    let Some(status) = stored.readable().and_then(|model| model.status.as_ref()) else { return false };
+    let Some(training) = &status.training else { return false };
+    let again = training.attempt > Some(1);
+    let under_way =
+        status.conditions.iter().any(|c| c.type_ == TRAINED && UNDER_WAY.contains(&c.reason.as_str()));
+    training.last_error.is_some() || (again && under_way)
 }
 
 fn count_models(context: &Context, counted: &mut BTreeMap<(String, &'static str), usize>) {

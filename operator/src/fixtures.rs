@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use api::conditions::MONITORING_READY;
 use api::job::TrainingResult;
 use api::{AnomalyModelSpec, AnomalyModelStatus, labels, names};
 use detectors::description::Description;
@@ -82,7 +83,7 @@ impl World {
             },
             host_conflict: None,
             training_slot_free: true,
-            fresh_password: Password("fresh".into()),
+            fresh_password: Password("freshly-made".into()),
         };
         Self { observed, settings: settings(), applied: Applied::default(), deployed: None }
     }
@@ -237,6 +238,7 @@ impl World {
         applied.started = plan.start.is_some() && job;
         applied.deployment_in_place = deployment;
         applied.deployment_written = deployment && plan.children.deployment != self.deployed;
+        applied.monitoring_in_place = !paused;
         applied.ingress_in_place = plan.children.ingress.is_some() && ingress;
     }
 
@@ -330,9 +332,10 @@ fn revision(spec: &AnomalyModelSpec, job: &Job, rows: u64, now: Timestamp) -> Re
     }
 }
 
-/// A status in one line a condition, for tables.
+/// A status in one line a condition, for tables. `MonitoringReady`, which goes its own way, has tests of its own.
 pub(crate) fn table(status: &AnomalyModelStatus) -> String {
+    let conditions = status.conditions.iter().filter(|c| c.type_ != MONITORING_READY);
     let lines: Vec<String> =
-        status.conditions.iter().map(|c| format!("{} {} {}", c.type_, c.status.as_str(), c.reason)).collect();
+        conditions.map(|c| format!("{} {} {}", c.type_, c.status.as_str(), c.reason)).collect();
     lines.join("\n")
 }

@@ -40,6 +40,7 @@ pub struct Memory {
     written: Mutex<reflector::store::Writer<Stored>>,
     listed: Mutex<BTreeSet<Scope>>,
     absent: Mutex<BTreeSet<Kind>>,
+    queue: Mutex<BTreeSet<ModelRef>>,
     triggers: UnboundedSender<ObjectRef<Stored>>,
 }
 
@@ -61,6 +62,7 @@ impl Memory {
             written: Mutex::new(writer),
             listed: Mutex::default(),
             absent: Mutex::default(),
+            queue: Mutex::default(),
             triggers,
         };
         (Arc::new(memory), triggered)
@@ -69,9 +71,24 @@ impl Memory {
     /// Asks for reconciles.
     pub fn trigger(&self, models: impl IntoIterator<Item = ModelRef>) {
         for model in models {
+            let at = ObjectRef::new(&model.name).within(&model.namespace);
+            // Of one that is gone nobody hears again.
+            if self.models.get(&at).is_some() {
+                lock(&self.queue).insert(model);
+            }
             // Fails only when the controller has ended.
-            let _ = self.triggers.unbounded_send(ObjectRef::new(&model.name).within(&model.namespace));
+            let _ = self.triggers.unbounded_send(at);
         }
+    }
+
+    /// A reconcile of the model begins: it waits no longer.
+    pub fn begins(&self, model: &ModelRef) {
+        lock(&self.queue).remove(model);
+    }
+
+    /// How many models wait to be reconciled, because something that concerns them changed.
+    pub fn queue_length(&self) -> usize {
+        lock(&self.queue).len()
     }
 
     /// Asks for a reconcile of every model.
@@ -146,6 +163,7 @@ impl Memory {
         let model = stored.reference();
         let rivals = self.rivals(&stored);
         lock(&self.written).apply_watcher_event(&Event::Delete(stored));
+        lock(&self.queue).remove(&model);
         self.references.uses(&model, BTreeSet::new());
         self.children.forget(&model);
         self.failures.clear(&model);

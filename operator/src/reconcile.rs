@@ -75,6 +75,7 @@ enum Pass {
 /// Reconciles one model.
 pub async fn reconcile(stored: Arc<Stored>, context: Arc<Context>) -> Result<Action, Error> {
     let begun = Instant::now();
+    context.memory.begins(&stored.reference());
     let _running = context.metrics.running();
     let pass = pass(&stored, &context).await;
     let outcome = match &pass {

@@ -1,8 +1,9 @@
 //! What people and machines see of the operator: its metrics and its log. No HTTP here, see `http`.
 //!
 //! Every metric is described in `docs/metrics.md`; a test compares the two. Handles whose labels are known are resolved
-//! once. Labels never hold names of models: their number must not grow with the cluster.
+//! once. Labels never hold names of models, but of those whose training failed: their number must not grow with the cluster.
 
+use std::collections::BTreeSet;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -48,6 +49,9 @@ pub struct Metrics {
     models: IntGaugeVec,
     leader: IntGauge,
     running: IntGauge,
+    queue: IntGauge,
+    trainings: IntGaugeVec,
+    training_failed: IntGaugeVec,
 }
 
 impl Metrics {
@@ -74,18 +78,26 @@ impl Metrics {
             models: gauges("models", "AnomalyModels by condition and its status", &["condition", "status"])?,
             leader: IntGauge::new(name("leader"), "1 while this process leads")?,
             running: IntGauge::new(name("reconciles_running"), "Reconciles that run now; 16 at most")?,
+            queue: IntGauge::new(name("queue_length"), "AnomalyModels that wait to be reconciled")?,
+            trainings: gauges("trainings", "Trainings that run, and that wait for a free place", &["state"])?,
+            training_failed: gauges(
+                "training_failed",
+                "1 while the last training of a model failed; absent otherwise",
+                &["namespace", "model"],
+            )?,
         };
         metrics.register()?;
         for outcome in ReconcileOutcome::ALL {
             metrics.reconciles.with_label_values(&[outcome.label()]);
         }
+        metrics.trainings(0, 0);
         Ok(metrics)
     }
 
     fn register(&self) -> Result<(), prometheus::Error> {
         let build = gauges("build_info", "Always 1; the label tells the version", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let all: [Box<dyn Collector>; 9] = [
+        let all: [Box<dyn Collector>; 12] = [
             Box::new(build),
             Box::new(self.reconciles.clone()),
             Box::new(self.reconcile_seconds.clone()),
@@ -95,6 +107,9 @@ impl Metrics {
             Box::new(self.models.clone()),
             Box::new(self.leader.clone()),
             Box::new(self.running.clone()),
+            Box::new(self.queue.clone()),
+            Box::new(self.trainings.clone()),
+            Box::new(self.training_failed.clone()),
         ];
         for collector in all {
             self.registry.register(collector)?;
@@ -140,6 +155,43 @@ impl Metrics {
     pub fn models(&self, condition: &str, status: &str, count: usize) {
         let count = i64::try_from(count).unwrap_or(i64::MAX);
         self.models.with_label_values(&[condition, status]).set(count);
+    }
+
+    /// How many models wait to be reconciled.
+    pub fn queue(&self, length: usize) {
+        self.queue.set(i64::try_from(length).unwrap_or(i64::MAX));
+    }
+
+    /// How many trainings run, and how many wait for a free place.
+    pub fn trainings(&self, running: usize, queued: usize) {
+        for (state, count) in [("running", running), ("queued", queued)] {
+            self.trainings.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Whose last training failed; nobody else has a series.
+    pub fn training_failed<'a>(&self, models: impl IntoIterator<Item = (&'a str, &'a str)>) {
+        let failed: BTreeSet<(&str, &str)> = models.into_iter().collect();
+        let known: Vec<(String, String)> = self.failed_before();
+        for (namespace, model) in &known {
+            if !failed.contains(&(namespace.as_str(), model.as_str())) {
+                // Fails only if it was never there.
+                let _ = self.training_failed.remove_label_values(&[namespace, model]);
+            }
+        }
+        for (namespace, model) in failed {
+            self.training_failed.with_label_values(&[namespace, model]).set(1);
+        }
+    }
+
+    fn failed_before(&self) -> Vec<(String, String)> {
+        let families = self.training_failed.collect();
+        let series = families.iter().flat_map(|family| family.get_metric());
+        let label = |metric: &prometheus::proto::Metric, name: &str| {
+            let labels = metric.get_label().iter();
+            labels.filter(|label| label.name() == name).map(|label| label.value().to_owned()).next()
+        };
+        series.filter_map(|metric| Some((label(metric, "namespace")?, label(metric, "model")?))).collect()
     }
 
     /// Whether this process leads.
@@ -223,8 +275,6 @@ pub enum LogError {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     /// Every metric with a sample.
@@ -236,6 +286,9 @@ mod tests {
         metrics.watch_failing("deployments.apps", true);
         metrics.models("Ready", "True", 3);
         metrics.leads(true);
+        metrics.queue(2);
+        metrics.trainings(1, 4);
+        metrics.training_failed([("demo", "machine")]);
         metrics
     }
 
@@ -271,9 +324,22 @@ mod tests {
             r#"anomaly_operator_watch_failing{resource="deployments.apps"} 1"#,
             r#"anomaly_operator_models{condition="Ready",status="True"} 3"#,
             "anomaly_operator_leader 1",
+            "anomaly_operator_queue_length 2",
+            r#"anomaly_operator_trainings{state="queued"} 4"#,
+            r#"anomaly_operator_training_failed{model="machine",namespace="demo"} 1"#,
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is missing from:\n{text}");
         }
+    }
+
+    #[test]
+    fn a_training_that_failed_has_a_series_until_one_succeeds() {
+        let metrics = exercised();
+        metrics.training_failed([("demo", "other"), ("demo", "other")]);
+        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+        let series: Vec<&str> =
+            text.lines().filter(|l| l.starts_with("anomaly_operator_training_failed{")).collect();
+        assert_eq!(series, [r#"anomaly_operator_training_failed{model="other",namespace="demo"} 1"#]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Writes crds/, the chart's CRD template and docs/reference/ from the types in api/.
+    /// Writes crds/, the chart's CRD template and docs/reference/ from the types in api/, and the chart's dashboard.
     Crdgen,
     /// Fails if a generated file is stale or a reason of a condition is not documented, and says what to do.
     Check,

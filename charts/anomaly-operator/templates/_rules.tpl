@@ -53,6 +53,10 @@ ConfigMaps).
 - apiGroups: [traefik.io]
   resources: [middlewares]
   verbs: [{{ join ", " $children }}]
+# What watches models; the kinds need not be installed.
+- apiGroups: [monitoring.coreos.com]
+  resources: [servicemonitors, prometheusrules]
+  verbs: [{{ join ", " $children }}]
 {{- end }}
 
 {{/* What has no namespace. */}}

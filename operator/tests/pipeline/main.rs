@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod failures;
+mod monitoring;
 mod one_model;
 mod several_models;
 mod support;

@@ -3,9 +3,9 @@
 //!
 //! The population stability index (PSI) over bins that each hold a known share of the training rows:
 //! Σ (a − e) · ln(a / e), where a is a bin's share of the rows in the window and e its share of the training rows, each
-//! smoothed: (n_b + ½) / (n + B/2). Without drift, PSI · N·M / (N + M) is χ² with B − 1 degrees of freedom, for N rows in
-//! the window and M rows of training. Drift is a PSI beyond [`LIMIT`] that is also beyond what chance does once in a
-//! thousand times; with fewer than [`FEWEST_ROWS`] rows in the window there is no PSI.
+//! smoothed: (n_b + ½) / (n + B/2). The server exports e smoothed already. Without drift, PSI · N·M / (N + M) is χ² with
+//! B − 1 degrees of freedom, for N rows in the window and M rows of training. Drift is a PSI beyond [`LIMIT`] that is also
+//! beyond what chance does once in a thousand times; with fewer than [`FEWEST_ROWS`] rows in the window there is no PSI.
 
 /// The window, as PromQL writes it.
 pub const WINDOW: &str = "1d";
@@ -18,13 +18,12 @@ pub const LIMIT: f64 = 0.2;
 pub const CHI_SQUARED: [f64; 10] =
     [10.8276, 13.8155, 16.2662, 18.4668, 20.5150, 22.4577, 24.3219, 26.1245, 27.8772, 29.5883];
 
-/// The population stability index of the rows in each bin, against the share of `training` rows that each held.
-pub fn psi(rows: &[f64], expected: &[f64], training: f64) -> f64 {
+/// The population stability index of the rows in each bin, against the smoothed share of training rows that each held.
+pub fn psi(rows: &[f64], expected: &[f64]) -> f64 {
     let half = rows.len() as f64 / 2.0;
     let all: f64 = rows.iter().sum();
     let term = |(rows, expected): (&f64, &f64)| {
         let actual = (rows + 0.5) / (all + half);
-        let expected = (expected * training + 0.5) / (training + half);
         (actual - expected) * (actual / expected).ln()
     };
     rows.iter().zip(expected).map(term).sum()
@@ -39,7 +38,7 @@ pub fn critical(bins: usize, rows: f64, training: f64) -> f64 {
 /// Whether the rows have drifted.
 pub fn drifted(rows: &[f64], expected: &[f64], training: f64) -> bool {
     let all: f64 = rows.iter().sum();
-    let psi = psi(rows, expected, training);
+    let psi = psi(rows, expected);
     all >= FEWEST_ROWS && psi > LIMIT && psi > critical(rows.len(), all, training)
 }
 
@@ -73,13 +72,10 @@ impl Watched<'_> {
     /// Recorded: the PSI, absent below the fewest rows.
     pub(super) fn psi(&self) -> (String, String) {
         let Self { model, expected, by, .. } = self;
-        let (bin_rows, bins, training) = (self.recorded_rows(), self.bins(), self.training());
+        let (bin_rows, bins) = (self.recorded_rows(), self.bins());
         let rows = self.all_rows();
         let actual = format!("(({bin_rows} + 0.5) / on ({by}) group_left ()\n      ({rows} + {bins} / 2))");
-        let share = format!(
-            "((avg by ({by}, bin) ({expected}{{{model}}}) * on (namespace, model) group_left () {training} + 0.5)\n      \
-             / on ({by}) group_left () ({bins} / 2 + on (namespace, model) group_left () {training}))"
-        );
+        let share = format!("avg by ({by}, bin) ({expected}{{{model}}})");
         let expr = format!(
             "sum by ({by}) (\n  ({actual}\n    - {share})\n  * ln({actual}\n    / {share})\n)\nand {rows} >= {FEWEST_ROWS}"
         );

@@ -80,6 +80,42 @@ fn middleware() {
 }
 
 #[test]
+fn service_monitor() {
+    assert_yaml_snapshot!(World::ready().plan().children.service_monitor);
+}
+
+#[test]
+fn service_monitor_of_pods_that_speak_tls() {
+    let world = World::ready().edited(|spec| {
+        spec.serving.tls = Some(serde_yaml::from_str("{secretName: certificate}").unwrap());
+        spec.monitoring =
+            serde_yaml::from_str("{serviceMonitor: {interval: 1m, labels: {release: prometheus}}}").unwrap();
+    });
+    assert_yaml_snapshot!(world.plan().children.service_monitor.unwrap().data);
+}
+
+/// What promtool tests: `hack/rules.sh` reads the groups out of this snapshot.
+#[test]
+fn prometheus_rule() {
+    let rule = World::ready().plan().children.prometheus_rule.unwrap();
+    assert_yaml_snapshot!(rule.metadata);
+    assert_yaml_snapshot!("prometheus_rule_groups", rule.data["spec"]);
+}
+
+#[test]
+fn dashboards() {
+    let world = World::ready().edited(|spec| {
+        spec.monitoring = serde_yaml::from_str("{dashboard: {folder: Machines}}").unwrap();
+    });
+    let mut dashboards = world.plan().children.dashboards.unwrap();
+    for board in dashboards.data.iter_mut().flat_map(|data| data.values_mut()) {
+        let read: serde_json::Value = serde_json::from_str(board).unwrap();
+        *board = format!("{} {}", read["uid"].as_str().unwrap(), read["title"].as_str().unwrap());
+    }
+    assert_yaml_snapshot!(dashboards);
+}
+
+#[test]
 fn ingress_of_traefik_with_tls() {
     let world = exposed(TRAEFIK).edited(|spec| {
         let ingress = spec.ingress.as_mut().unwrap();

@@ -68,10 +68,10 @@ pub(super) fn ratio_name(window: &str) -> String {
 
 /// Requests that failed through no fault of who asked: answers 5xx, and connections beyond the limit.
 pub(super) fn errors(model: &str, function: &str, window: &str) -> String {
+    let refused = refused(model, function, window);
     format!(
-        "sum by (namespace, model) ({function}(anomaly_http_requests_total{{{model},{ASKED},code=~\"5..\"}}[{window}]))\n  \
-         + {}",
-        refused(model, function, window)
+        "(\n    sum by (namespace, model) ({function}(anomaly_http_requests_total{{{model},{ASKED},code=~\"5..\"}}[{window}]))\n    \
+         or 0 * {refused}\n  )\n  + {refused}"
     )
 }
 
