@@ -41,7 +41,7 @@ pub fn all() -> Result<[Generated; 4]> {
         Generated { path: REFERENCE, content: reference::render(&crd)? },
         Generated {
             path: CHART_DASHBOARD,
-            content: include_str!("../../dashboards/anomaly-operator.json").to_owned(),
+            content: include_str!("../../dashboards/operator.json").to_owned(),
         },
     ])
 }

@@ -24,7 +24,14 @@ const UID_CHARACTERS: usize = 32;
 static SOURCES: LazyLock<Vec<(&str, Value)>> = LazyLock::new(|| {
     // (that each can be read is tested)
     let read = |(question, source)| (question, serde_json::from_str(source).unwrap_or_default());
-    [("model", include_str!("../../../../dashboards/anomaly-model.json"))].map(read).into()
+    [
+        ("health", include_str!("../../../../dashboards/model-health.json")),
+        ("verdicts", include_str!("../../../../dashboards/model-verdicts.json")),
+        ("explanations", include_str!("../../../../dashboards/model-explanations.json")),
+        ("freshness", include_str!("../../../../dashboards/model-freshness.json")),
+    ]
+    .map(read)
+    .into()
 });
 
 /// All dashboards of the model, one key each.
@@ -57,7 +64,11 @@ fn own(model: &Validated, question: &str, source: &Value) -> String {
         };
         variable["current"] = json!({"selected": true, "text": value, "value": value});
     }
-    board.to_string()
+    // Links from one to another.
+    SOURCES.iter().fold(board.to_string(), |text, (other, source)| {
+        let general = source["uid"].as_str().unwrap_or(other);
+        text.replace(&format!("/d/{general}"), &format!("/d/{}", uid(namespace, name, other)))
+    })
 }
 
 /// The same for ever, so that links and stars survive; another for every model and question.

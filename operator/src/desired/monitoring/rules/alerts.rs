@@ -160,7 +160,9 @@ fn severe(model: &str) -> Alert {
         "anomaly_prediction_severity_count{{{model}}}\n    - ignoring (le) \
          anomaly_prediction_severity_bucket{{{model},le=~\"{SEVERE}([.]0)?\"}}"
     );
-    let top = format!("topk(1, sum by (feature) (increase(anomaly_top_feature_total{{{model}}}[1h])) > 0)");
+    let top = format!(
+        "topk(1, sum by (feature) (increase(anomaly_top_feature_total{{{model},feature!=\"other\"}}[1h])) > 0)"
+    );
     Alert {
         name: "AnomalySevere",
         expr: format!(
