@@ -73,8 +73,10 @@ async fn a_model_is_watched() -> Result<()> {
     until_alert(&prometheus, &ns, "AnomalyRateHigh", "firing").await?;
     until_alert(&prometheus, &ns, "AnomalySevere", "firing").await?;
 
+    let refused = refused().await?;
     events(&ns, &login).await?;
     every_panel_has_data(&prometheus, &ns).await?;
+    refused.done().await?;
 
     // The burst stays within the hour that the alert looks at; ordinary rows make it one that is to be expected.
     let rows = usize::try_from(rows_to_resolve(&prometheus, &ns).await?)?;
@@ -97,6 +99,15 @@ async fn watched() -> Result<Namespace> {
     apply(&manifest(&ns.name, "broken", "").replace("name: data", "name: unusable")).await?;
     ns.until_ready("m").await?;
     ns.until_condition("m", "MonitoringReady", "True", "AsSpecified").await?;
+    Ok(ns)
+}
+
+/// A namespace in which the operator cannot do its work: reconciles fail there.
+async fn refused() -> Result<Namespace> {
+    let ns = Namespace::new("refused").await?;
+    kubectl(&["create", "quota", "none", "-n", &ns.name, "--hard=count/jobs.batch=0"]).await?;
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", "").await?;
     Ok(ns)
 }
 
