@@ -9,24 +9,8 @@ use std::fs;
 use serde_json::Value;
 
 /// Metrics that are about to be exported and documented.
-const ANNOUNCED: [&str; 16] = [
-    "anomaly_requests_shed_total",
-    "anomaly_auth_refused_total",
-    "anomaly_rows_refused_total",
-    "anomaly_prediction_score",
-    "anomaly_top_feature_total",
-    "anomaly_feature_rows_total",
-    "anomaly_feature_expected_ratio",
-    "anomaly_score_rows_total",
-    "anomaly_score_expected_ratio",
-    "anomaly_model_flagged_training_ratio",
-    "anomaly_model_training_rows",
-    "anomaly_model_training_duration_seconds",
-    "anomaly_model_trained_timestamp_seconds",
-    "anomaly_operator_queue_length",
-    "anomaly_operator_trainings",
-    "anomaly_operator_training_failed",
-];
+const ANNOUNCED: [&str; 3] =
+    ["anomaly_operator_queue_length", "anomaly_operator_trainings", "anomaly_operator_training_failed"];
 
 fn dashboards() -> Vec<(String, Value)> {
     let folder = xtask::repository_root().join("dashboards");
