@@ -7,6 +7,8 @@ use reqwest::{Client, RequestBuilder};
 
 /// A client with one pool of kept-alive connections.
 pub fn client() -> Result<Client> {
+    // (built with the whole workspace, reqwest knows TLS and wants to be told whose; a second call changes nothing)
+    let _ = rustls::crypto::ring::default_provider().install_default();
     Ok(Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?)
 }
 

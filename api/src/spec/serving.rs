@@ -56,7 +56,7 @@ impl Default for Serving {
 #[cfg_attr(
     feature = "kube",
     schemars(extend("x-kubernetes-validations" = [{
-        "rule": "self.maxBatchRows <= self.maxConcurrentRows",
+        "rule": "!has(self.maxBatchRows) || !has(self.maxConcurrentRows) || self.maxBatchRows <= self.maxConcurrentRows",
         "message": "maxConcurrentRows must be at least maxBatchRows, or the largest batch never fits: raise it, or lower maxBatchRows"
     }]))
 )]
