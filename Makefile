@@ -6,7 +6,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
 .PHONY: bench-serving
-.PHONY: help up down status run fmt lint unit clients dashboards chart-test rules e2e test crds clean-cache
+.PHONY: help up down status run fmt lint unit clients schemathesis dashboards chart-test rules e2e test crds clean-cache
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -34,6 +34,10 @@ unit: ## tests that need no cluster; generated files are fresh
 
 clients: ## the server asked by other people's clients: browsers, test generators, Python packages
 	@hack/test.sh clients
+
+schemathesis: ## requests made from /openapi.json against the server for some minutes, each time others
+	@SCHEMATHESIS_EXAMPLES=$${SCHEMATHESIS_EXAMPLES:-500} SCHEMATHESIS_SEED=$${SCHEMATHESIS_SEED:-random} \
+		hack/clients/run.sh hack/clients/tests/test_openapi.py -rP
 
 dashboards: ## Grafana's dashboards against Grafana's own types and linter
 	@hack/test.sh dashboards

@@ -9,8 +9,8 @@ use axum::body::Bytes;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use flate2::read::GzDecoder;
+use http::StatusCode;
 use http::header::{self, HeaderMap, HeaderValue};
-use http::{HeaderName, StatusCode};
 
 use crate::problem::Problem;
 
@@ -89,9 +89,12 @@ impl File {
         } else {
             self.unpacked().into_response()
         };
-        let own = [(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type)), (header::ETAG, tag)];
-        let fixed = fixed.map(|(name, value)| (name, HeaderValue::from_static(value)));
-        response.headers_mut().extend::<Vec<(HeaderName, HeaderValue)>>([&own[..], &fixed[..]].concat());
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.content_type));
+        headers.insert(header::ETAG, tag);
+        for (name, value) in fixed {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
         response
     }
 

@@ -25,7 +25,11 @@ pub(super) fn post(about: &About<'_>) -> Value {
             "rows": {"summary": "many rows", "value": {"rows": [typical, strange]}},
         }),
     );
-    content["application/json"]["schema"] = json!({"anyOf": [schema_named("Vector"), schema_named("Rows")]});
+    content["application/json"]["schema"] = json!({"anyOf": [
+        schema_named("Vector"),
+        // (an empty array is a row of too few values)
+        {"$ref": "#/components/schemas/Rows", "minItems": 1},
+    ]});
     json!({
         "tags": ["scoring"],
         "operationId": "explain",
@@ -54,13 +58,13 @@ pub(super) fn explanation() -> Value {
             "anomaly_score": number("Higher is more normal."),
             "severity": {"type": "number", "minimum": 0, "maximum": 10},
             "baseline": number("The mean path length of what was trained on."),
-            "value": number("This row's path length; baseline less all contributions."),
+            "value": number("This row's path length: baseline less all contributions."),
             "contributions": {"type": "array", "items": {
                 "type": "object",
                 "properties": {
                     "feature": {"type": "string"},
                     "contribution": number("In path length; positive makes the row more of an anomaly."),
-                    "share": number("Of the sum of all contributions' sizes."),
+                    "share": number("Of all that makes the row more of an anomaly; 0 where nothing does."),
                 },
                 "required": ["feature", "contribution", "share"],
             }},

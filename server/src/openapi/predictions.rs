@@ -56,12 +56,6 @@ fn parameters() -> Value {
                             Not from JSON or NDJSON into CSV.",
             "schema": {"type": "boolean", "default": false},
         },
-        {
-            "name": "Content-Encoding",
-            "in": "header",
-            "description": "How the body is packed.",
-            "schema": {"type": "string", "enum": ["gzip", "zstd", "identity"]},
-        },
     ])
 }
 

@@ -53,10 +53,11 @@ fn named_row(about: &About<'_>) -> Value {
     let members = about.features().iter().map(|name| (name.clone(), schema_named("Value")));
     json!({
         "title": "NamedRow",
-        "description": "The features by name, in any order; further members only with `passthrough=true`.",
+        "description": "The features by name, in any order; further members only where `passthrough=true` is asked for.",
         "type": "object",
         "properties": members.collect::<Value>(),
         "required": about.features(),
+        "additionalProperties": false,
     })
 }
 
