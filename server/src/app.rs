@@ -50,6 +50,11 @@ pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router 
     finish(app, oip::add(routes, &base), PortName::Public, base, Some(gate))
 }
 
+/// The port `grpc`: the Open Inference Protocol, for the cluster.
+pub(crate) fn grpc(app: &Arc<App>) -> Router {
+    finish(app, oip::grpc::routes(app), PortName::Grpc, BasePath::default(), None)
+}
+
 fn finish(
     app: &Arc<App>,
     routes: Router<Arc<App>>,

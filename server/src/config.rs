@@ -25,6 +25,8 @@ pub struct Config {
     pub http_address: SocketAddr,
     /// The port behind an ingress; none = not opened.
     pub public: Option<Public>,
+    /// The port of gRPC, `grpc`: the Open Inference Protocol, no passwords; none = not opened.
+    pub grpc_address: Option<SocketAddr>,
     /// The certificate with which all ports speak TLS; none = plain HTTP.
     pub tls: Option<TlsFiles>,
     /// Which requests have a line in the log.
@@ -47,6 +49,7 @@ impl Config {
             about: About::default(),
             http_address,
             public: None,
+            grpc_address: None,
             tls: None,
             access_log: AccessLog::default(),
             traces: None,

@@ -40,21 +40,30 @@ pub(crate) struct Edge {
 pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
     let started = Instant::now();
     let id = request_id::of(request.headers());
-    let route = Route::of(request.uri().path(), &edge.base);
+    let route = match edge.port {
+        PortName::Grpc => Route::of_call(request.uri().path()),
+        PortName::Http | PortName::Public => Route::of(request.uri().path(), &edge.base),
+    };
     let method = known(request.method());
     let span = edge.app.traces.as_ref().and_then(|traces| traces.begin(route, request.headers()));
     let mut response = edge.answer(route, request, next).await;
     let took = started.elapsed();
-    edge.app.metrics.port(edge.port).count(route, response.status().as_u16(), took);
+    let status =
+        if edge.port == PortName::Grpc { oip::grpc::http_status(&response) } else { response.status() };
+    edge.app.metrics.port(edge.port).count(route, status.as_u16(), took);
     if let Some(refused) = response.extensions().get::<Refused>() {
         edge.app.metrics.refusals.count(*refused);
     }
     if let Some(RefusedRows(rows)) = response.extensions().get() {
         edge.app.metrics.rows.refuse(*rows);
     }
-    edge.tell(method, route, response.status(), took, &id, span);
+    edge.tell(method, route, status, took, &id, span);
     response.headers_mut().insert(request_id::HEADER, id);
-    if route.is_inference() { oip::in_form(response) } else { response }
+    match edge.port {
+        PortName::Grpc => oip::grpc::in_form(response),
+        _ if route.is_inference() => oip::in_form(response),
+        _ => response,
+    }
 }
 
 impl Edge {

@@ -32,6 +32,9 @@ pub(crate) struct Flags {
     /// Port for an ingress: scoring routes behind basic authentication. Only opened with --htpasswd-file.
     #[arg(long, env, default_value = "[::]:8080")]
     public_address: SocketAddr,
+    /// In-cluster port of the Open Inference Protocol over gRPC, no passwords.
+    #[arg(long, env, default_value = "[::]:8001")]
+    grpc_address: SocketAddr,
     /// htpasswd file (bcrypt, {SHA} or $apr1$ lines), read again when it changes.
     #[arg(long, env)]
     htpasswd_file: Option<PathBuf>,
@@ -120,6 +123,7 @@ impl Flags {
             model_namespace: self.model_namespace,
             about,
             public,
+            grpc_address: Some(self.grpc_address),
             tls: self.tls_dir.map(TlsFiles::new),
             access_log: self.access_log,
             traces: TraceConfig::from_env(),

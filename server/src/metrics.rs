@@ -25,11 +25,12 @@ use crate::route::Route;
 /// The codes that have a counter of their own; all others are `other`.
 const CODES: [u16; 15] = [200, 400, 401, 404, 405, 406, 408, 413, 414, 415, 422, 429, 431, 500, 503];
 
-/// Which of the two ports a request came in by.
+/// Which of the ports a request came in by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PortName {
     Http,
     Public,
+    Grpc,
 }
 
 impl PortName {
@@ -37,6 +38,7 @@ impl PortName {
         match self {
             Self::Http => "http",
             Self::Public => "public",
+            Self::Grpc => "grpc",
         }
     }
 }
@@ -47,6 +49,7 @@ pub(crate) struct Metrics {
     pub(crate) registry: Registry,
     pub(crate) http: PortMetrics,
     pub(crate) public: PortMetrics,
+    pub(crate) grpc: PortMetrics,
     pub(crate) rows: RowMetrics,
     pub(crate) refusals: Refusals,
 }
@@ -76,6 +79,7 @@ impl Metrics {
         Ok(Self {
             http: vectors.port(PortName::Http)?,
             public: vectors.port(PortName::Public)?,
+            grpc: vectors.port(PortName::Grpc)?,
             rows: RowMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
             registry,
@@ -86,6 +90,7 @@ impl Metrics {
         match name {
             PortName::Http => &self.http,
             PortName::Public => &self.public,
+            PortName::Grpc => &self.grpc,
         }
     }
 
@@ -139,7 +144,11 @@ impl Vectors {
     fn port(&self, name: PortName) -> prometheus::Result<PortMetrics> {
         let port = name.label();
         let one = |route: &Route| {
-            let has = name == PortName::Http || route.is_public();
+            let has = match name {
+                PortName::Http => true,
+                PortName::Public => route.is_public(),
+                PortName::Grpc => route.is_inference(),
+            };
             self.route(port, if has { *route } else { Route::Other }.label())
         };
         Ok(PortMetrics {

@@ -8,6 +8,7 @@ use http::StatusCode;
 use http::header::{self, HeaderName, HeaderValue};
 use serde::Serialize;
 
+use crate::metrics::Metrics;
 use crate::refusals::{AuthReason, Refused, ShedReason};
 
 /// Beyond this many field errors a client learns nothing more.
@@ -326,6 +327,19 @@ impl Problem {
         };
         // Strings and numbers always serialise; an empty body is still the right status.
         serde_json::to_vec(&body).unwrap_or_default()
+    }
+}
+
+impl Problem {
+    /// Counts what is counted beside the status, for answers that are no response of HTTP.
+    pub(crate) fn count(&self, metrics: &Metrics) {
+        if let Some(refused) = self.refused {
+            metrics.refusals.count(refused);
+        }
+        match self.refused_rows() {
+            0 => {}
+            rows => metrics.rows.refuse(rows),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! cannot make label values.
 
 use crate::base_path::BasePath;
+use crate::oip;
 
 /// The routes of both ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +75,15 @@ impl Route {
         match path.strip_prefix(INFERENCE) {
             Some(rest) if rest.starts_with("/models/") && rest.ends_with("/infer") => Self::Infer,
             Some(rest) if rest.is_empty() || rest.starts_with('/') => Self::Inference,
+            _ => Self::Other,
+        }
+    }
+
+    /// The call that a request's path names, on the port `grpc`: called as its counterpart of REST is.
+    pub(crate) fn of_call(path: &str) -> Self {
+        match path {
+            oip::grpc::INFER => Self::Infer,
+            path if oip::grpc::SERVICES.iter().any(|service| path.starts_with(service)) => Self::Inference,
             _ => Self::Other,
         }
     }

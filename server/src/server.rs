@@ -64,6 +64,7 @@ pub enum Stop {
 pub struct Server {
     http: Listening,
     public: Option<Listening>,
+    grpc: Option<Listening>,
     background: JoinSet<()>,
     traces: Option<Arc<Traces>>,
     phase: watch::Sender<Phase>,
@@ -96,9 +97,13 @@ impl Server {
             _ => None,
         };
         let base = BasePath::default();
+        let grpc = match config.grpc_address {
+            Some(address) => Some(open(&app, PortName::Grpc, address, base.clone(), app::grpc(&app)).await?),
+            None => None,
+        };
         let http = open(&app, PortName::Http, config.http_address, base, app::http(&app)).await?;
         let (phase, phases) = Phases::new();
-        Ok(Self { http, public, background, traces, phase, phases, drain: config.drain })
+        Ok(Self { http, public, grpc, background, traces, phase, phases, drain: config.drain })
     }
 
     /// The address of the port `http`.
@@ -111,10 +116,15 @@ impl Server {
         self.public.as_ref().map(|public| public.address)
     }
 
+    /// The address of the port `grpc`, if it was asked for.
+    pub fn grpc_address(&self) -> Option<SocketAddr> {
+        self.grpc.as_ref().map(|grpc| grpc.address)
+    }
+
     /// Serves until told to stop, then drains. A sender that is gone means [`Stop::Now`].
     pub async fn run(self, mut stop: mpsc::Receiver<Stop>) {
         let mut ports = JoinSet::new();
-        for Listening { port, listener, .. } in self.public.into_iter().chain([self.http]) {
+        for Listening { port, listener, .. } in self.public.into_iter().chain(self.grpc).chain([self.http]) {
             ports.spawn(port.serve(listener, self.phases.clone()));
         }
         let mut finish = self.drain.finish;

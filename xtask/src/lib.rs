@@ -1,4 +1,4 @@
-//! Automation in Rust: what is generated from the types in `api`, and the checks that it is fresh.
+//! Automation in Rust: what is generated from the types in `api` and from server/proto/, and the checks that it is fresh.
 //!
 //! Reads and writes files of the repository; it never talks to a cluster and never runs another program.
 
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 pub mod chart_crd;
 pub mod generated;
+pub mod grpc;
 pub mod reasons;
 pub mod reference;
 pub mod yaml;

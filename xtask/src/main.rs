@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use xtask::{generated, reasons, repository_root};
+use xtask::{generated, grpc, reasons, repository_root};
 
 /// Automation of the repository.
 #[derive(Parser)]
@@ -19,6 +19,8 @@ struct Arguments {
 enum Task {
     /// Writes crds/, the chart's CRD template and docs/reference/ from the types in api/, and the chart's dashboard.
     Crdgen,
+    /// Writes the Rust of the gRPC services from server/proto/.
+    Grpcgen,
     /// Fails if a generated file is stale or a reason of a condition is not documented, and says what to do.
     Check,
 }
@@ -32,9 +34,15 @@ fn main() -> Result<ExitCode> {
                 writeln!(out, "wrote {path}")?;
             }
         }
+        Task::Grpcgen => {
+            for path in grpc::write(&root)? {
+                writeln!(out, "wrote {path}")?;
+            }
+        }
         Task::Check => {
             let stale = generated::complaint(&root)?;
-            let complaints: Vec<String> = stale.into_iter().chain(reasons::complaints(&root)?).collect();
+            let stale = stale.into_iter().chain(grpc::complaint(&root)?);
+            let complaints: Vec<String> = stale.chain(reasons::complaints(&root)?).collect();
             if !complaints.is_empty() {
                 writeln!(std::io::stderr(), "{}", complaints.join("\n"))?;
                 return Ok(ExitCode::FAILURE);

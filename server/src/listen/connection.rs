@@ -29,7 +29,7 @@ use crate::tls::Stream;
 
 /// The largest head of a request, and with it what a connection can make us hold outside of bodies: about twice as
 /// much, before any password. All connections of both ports together must stay below a pod's default memory.
-const MAX_HEAD_BYTES: usize = 16 << 10;
+pub(super) const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// One connection.
 pub(super) struct Connection {
@@ -97,10 +97,6 @@ pub(super) struct Service {
 impl Service {
     pub(super) fn new(port: Arc<Port>, place: Place, phases: Phases) -> Self {
         Self { port, place, phases, activity: Arc::default() }
-    }
-
-    pub(super) fn port(&self) -> &Port {
-        &self.port
     }
 
     async fn answer(self, request: Request<Incoming>) -> Response {

@@ -1,13 +1,14 @@
 //! Accepting connections on one port, and ending with none lost.
 //!
 //! `axum::serve` has no time-outs, no connection limit and a shutdown that cuts idle connections at once, which
-//! proxies turn into lost requests; so the accept loop is our own, on hyper's HTTP/1 connection.
+//! proxies turn into lost requests; so the accept loop is our own, on hyper's connections: HTTP/1, and HTTP/2 for gRPC.
 //!
 //! The limit on connections is never a reason to be restarted: beyond it a reserve still answers probes, and tells
 //! all others 503. Beyond the reserve the 503 is written unread.
 
 mod activity;
 mod connection;
+mod http2;
 mod phase;
 mod socket;
 mod unparsed;
@@ -98,6 +99,10 @@ impl Port {
             return self.spawn(stream, phases, Place::Regular, permit);
         }
         self.app.metrics.port(self.name).connections_refused.inc();
+        // No probe comes by gRPC, and there is no 503 without a request: clients come back by themselves.
+        if self.name == PortName::Grpc {
+            return self.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
+        }
         match Arc::clone(&self.reserve).try_acquire_owned() {
             Ok(permit) => self.spawn(stream, phases, Place::Reserve, permit),
             // Nothing in plain text where TLS is spoken: there the connection just ends.
@@ -121,13 +126,17 @@ impl Port {
         if stream.set_nodelay(true).is_err() {
             return;
         }
-        let service = Service::new(Arc::clone(self), place, phases.clone());
-        let phases = phases.clone();
+        let (port, phases) = (Arc::clone(self), phases.clone());
         tokio::spawn(async move {
-            let open = &service.port().app.metrics.port(service.port().name).connections;
+            let open = &port.app.metrics.port(port.name).connections;
             open.inc();
-            if let Some(stream) = service.port().secured(stream).await {
-                Connection::new(stream, service.clone()).run(phases).await;
+            match (port.secured(stream).await, port.protocol()) {
+                (Some(stream), Protocol::Http1) => {
+                    let service = Service::new(Arc::clone(&port), place, phases.clone());
+                    Connection::new(stream, service).run(phases).await;
+                }
+                (Some(stream), Protocol::Http2) => http2::serve(stream, Arc::clone(&port), phases).await,
+                (None, _) => {}
             }
             open.dec();
             drop(permit);
@@ -138,8 +147,13 @@ impl Port {
     async fn secured(&self, stream: TcpStream) -> Option<Stream> {
         match &self.app.tls {
             None => Some(Stream::Plain(stream)),
-            Some(tls) => tls.accept(stream, Protocol::Http1, self.app.limits.header_timeout).await,
+            Some(tls) => tls.accept(stream, self.protocol(), self.app.limits.header_timeout).await,
         }
+    }
+
+    /// gRPC is HTTP/2, all else HTTP/1.1.
+    fn protocol(&self) -> Protocol {
+        if self.name == PortName::Grpc { Protocol::Http2 } else { Protocol::Http1 }
     }
 
     /// Counts and logs a request of which there is no more than a head that cannot be read.

@@ -106,6 +106,10 @@ impl Datatype {
         typed!(self, T => size_of::<T>())
     }
 
+    pub(super) const fn is_integer(self) -> bool {
+        !matches!(self, Self::Fp32 | Self::Fp64)
+    }
+
     /// Whether a tensor of this type can hold a number that was written as text.
     pub(super) fn holds(self, value: f64) -> bool {
         let (least, most) = match self {

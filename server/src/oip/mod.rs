@@ -8,6 +8,7 @@ mod answer;
 mod data;
 mod datatype;
 mod error;
+pub(crate) mod grpc;
 mod metadata;
 mod output;
 mod request;

@@ -29,7 +29,6 @@ pub(crate) enum Protocol {
     /// ALPN `http/1.1`.
     Http1,
     /// ALPN `h2`, for gRPC.
-    #[expect(dead_code, reason = "the port of the Open Inference Protocol takes it")]
     Http2,
 }
 

@@ -1,5 +1,6 @@
 //! The Open Inference Protocol over REST, without sockets.
 
+mod grpc;
 mod hostile;
 mod inputs;
 mod metadata;

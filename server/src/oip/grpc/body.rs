@@ -1,0 +1,77 @@
+//! The bodies of gRPC: what is read counts among the bodies that are held, what is answered among the rows in flight.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::Request;
+use axum::response::Response;
+use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
+use tonic::Status;
+
+use super::error;
+use crate::body::Held;
+use crate::pool::Reserved;
+use crate::state::App;
+
+/// A request's part of the budget: it ends with the call, not with the reading.
+pub(super) type Part = Arc<Mutex<Held>>;
+
+/// The same request, whose body takes from the budget as it comes.
+pub(super) fn held(request: Request, app: &Arc<App>) -> (Request, Part) {
+    let part = Part::default();
+    // A message that is compressed may become as large as any.
+    let packed = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
+    let length = if packed { app.limits.max_body_bytes } else { 0 };
+    let request = request
+        .map(|body| Body::new(Counted { body, app: Arc::clone(app), part: Arc::clone(&part), length }));
+    (request, part)
+}
+
+struct Counted {
+    body: Body,
+    app: Arc<App>,
+    part: Part,
+    length: usize,
+}
+
+impl HttpBody for Counted {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let Some(frame) = ready!(Pin::new(&mut self.body).poll_frame(context)) else {
+            return Poll::Ready(None);
+        };
+        let frame = frame.map_err(|_| Status::cancelled("the request broke off before its end"))?;
+        self.length += frame.data_ref().map_or(0, Bytes::len);
+        let mut part = self.part.lock().unwrap_or_else(PoisonError::into_inner);
+        let raised = self.app.bodies.raise(&mut part, self.length);
+        drop(part);
+        Poll::Ready(Some(raised.map(|()| frame).map_err(|problem| error::status(&self.app, problem))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// The rows are in flight until the client has them.
+pub(super) fn reserved(mut response: Response) -> Response {
+    let Some(reserved) = response.extensions_mut().remove::<Arc<Reserved>>() else { return response };
+    response.map(|body| {
+        Body::new(body.map_frame(move |frame| {
+            let _until_dropped = &reserved;
+            frame
+        }))
+    })
+}
