@@ -3,13 +3,12 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
+mod common;
+
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use detectors::{CheckedMatrix, Description, DetectorConfig, Model, ThresholdConfig};
-use ndarray::Array2;
 use server::{AccessLog, Config, Public, Server, Source, Stop};
-use sha2::{Digest as _, Sha256};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -30,29 +29,7 @@ impl Write for Captured {
 }
 
 fn model() -> Source {
-    let (features, detector) = (
-        vec!["mean".to_owned()],
-        DetectorConfig { isolation_forest: Some(detectors::IsolationForestConfig::default()) },
-    );
-    let rows = CheckedMatrix::new(Array2::from_shape_fn((64, 1), |(row, _)| row as f64)).unwrap();
-    let trained = Model::train(&features, &detector, &ThresholdConfig::default(), &rows).unwrap();
-    let model = trained.encode();
-    let hex: String = Sha256::digest(&model).iter().map(|byte| format!("{byte:02x}")).collect();
-    let description = Description {
-        format_version: 1,
-        revision: "machine-r-0-1".to_owned(),
-        key: "0".repeat(64),
-        detector,
-        features,
-        rows: trained.training_rows(),
-        threshold: trained.threshold(),
-        threshold_config: ThresholdConfig::default(),
-        flagged_training_share: trained.flagged_training_share(),
-        data_digest: String::new(),
-        model_digest: format!("sha256:{hex}"),
-        model_bytes: model.len() as u64,
-        warnings: Vec::new(),
-    };
+    let (model, description) = common::model();
     Source::Memory { model, description: Box::new(description) }
 }
 

@@ -13,8 +13,8 @@ mod phase;
 mod socket;
 mod unparsed;
 
-use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,6 @@ use std::time::Duration;
 use axum::Router;
 use futures::FutureExt as _;
 use http::StatusCode;
-use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
@@ -81,7 +80,11 @@ impl Port {
                 biased;
                 () = &mut closing => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.admit(stream, &phases),
+                    Ok((stream, _)) => {
+                        self.admit(stream, &phases);
+                        // Whoever is connected has its turn between any two who come: they may be thousands.
+                        tokio::task::yield_now().await;
+                    }
                     Err(error) => self.failed(&error).await,
                 },
             }
@@ -109,7 +112,7 @@ impl Port {
             Err(_) => {
                 self.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
                 if self.app.tls.is_none() {
-                    tokio::spawn(refuse(stream));
+                    refuse(stream);
                 }
             }
         }
@@ -182,10 +185,11 @@ impl Port {
 }
 
 /// Says no without having read anything.
-async fn refuse(mut stream: TcpStream) {
-    // The client may have gone; there is nobody to tell.
-    let _ = stream.write_all(REFUSAL).await;
-    let _ = stream.shutdown().await;
+fn refuse(stream: TcpStream) {
+    // It is new: there is room for so little. The client may have gone; then there is nobody to tell.
+    let Ok(mut stream) = stream.into_std() else { return };
+    let _ = stream.write(REFUSAL);
+    let _ = stream.shutdown(Shutdown::Write);
 }
 
 /// Listens; `[::]` takes IPv4 too, and where the node has no IPv6 it becomes `0.0.0.0`.

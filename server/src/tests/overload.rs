@@ -15,6 +15,7 @@ use super::fixture::{JSON, NDJSON, ORDINARY, batch, get, limited, loaded, post};
 use crate::app;
 use crate::config::Limits;
 use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
+use crate::state::App;
 
 type Piece = Result<Bytes, std::io::Error>;
 
@@ -133,30 +134,46 @@ async fn beyond_the_requests_in_flight_others_are_told_to_come_back_and_probes_a
     assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
 }
 
+/// Jobs that do not end hold threads of the pool, until they are let go one by one.
+struct Holders(Vec<(std::sync::mpsc::Sender<()>, tokio::task::JoinHandle<()>)>);
+
+impl Holders {
+    /// Of every thread; they run when this returns.
+    async fn of(app: &Arc<App>) -> Self {
+        let (started, mut starts) = mpsc::unbounded_channel();
+        let threads = std::thread::available_parallelism().unwrap().get();
+        let mut holders = Vec::new();
+        for _ in 0..threads {
+            let (release, released) = std::sync::mpsc::channel::<()>();
+            let (app, started) = (Arc::clone(app), started.clone());
+            let job = move || {
+                started.send(()).unwrap();
+                let _ = released.recv();
+            };
+            holders.push((release, tokio::spawn(async move { app.pool.run(job).await.unwrap() })));
+            starts.recv().await.unwrap();
+        }
+        Self(holders)
+    }
+
+    async fn let_go(&mut self) {
+        let (release, task) = self.0.pop().unwrap();
+        drop(release);
+        task.await.unwrap();
+    }
+
+    async fn let_all_go(mut self) {
+        while !self.0.is_empty() {
+            self.let_go().await;
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_that_are_scored_where_they_were_parsed_wait_for_no_batch() {
     let app = loaded(None);
     let router = app::http(&app);
-    // Jobs that do not end hold every thread of the pool.
-    let (release, released) = std::sync::mpsc::channel::<()>();
-    let released = Arc::new(std::sync::Mutex::new(released));
-    let threads = std::thread::available_parallelism().unwrap().get();
-    let (started, mut starts) = mpsc::unbounded_channel();
-    let holders: Vec<_> = (0..threads)
-        .map(|_| {
-            let (app, released, started) = (Arc::clone(&app), Arc::clone(&released), started.clone());
-            tokio::spawn(async move {
-                let hold = move || {
-                    started.send(()).unwrap();
-                    released.lock().unwrap().recv().is_err()
-                };
-                app.pool.run(hold).await
-            })
-        })
-        .collect();
-    for _ in 0..threads {
-        starts.recv().await.unwrap();
-    }
+    let holders = Holders::of(&app).await;
     // In the queue behind them.
     let mut large = Box::pin(batch(&router, "", JSON, "", rows(INLINE_ROWS + 1)));
     let waited = tokio::time::timeout(Duration::from_millis(100), &mut large).await;
@@ -166,12 +183,62 @@ async fn rows_that_are_scored_where_they_were_parsed_wait_for_no_batch() {
     let lines = "[0.5,0.5]\n".repeat(INLINE_ROWS - 1);
     assert_eq!(batch(&router, "", NDJSON, "", lines).await.lines().len(), INLINE_ROWS - 1);
 
-    drop(release);
-    for holder in holders {
-        assert!(holder.await.unwrap().unwrap());
-    }
+    holders.let_all_go().await;
     assert!(waited.is_err(), "a batch of more rows goes to the pool");
     assert_eq!(large.await.status, StatusCode::OK);
+}
+
+/// All that is spawned has gone as far as it can.
+async fn settle() {
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+}
+
+/// One thread of the pool, which they come to one after another: a full batch, a small one, and a job that does not
+/// end. What the full one has scored when the small one is answered is what that waited for.
+#[tokio::test]
+async fn a_batch_waits_for_no_more_than_a_chunk_of_a_full_one_that_came_before() {
+    let app = loaded(None);
+    let router = app::http(&app);
+    let mut holders = Holders::of(&app).await;
+    let most = app.limits.max_batch_rows;
+    assert!(most > 2 * CHUNK_ROWS);
+    let ask = |count: usize| {
+        let router = router.clone();
+        tokio::spawn(async move { batch(&router, "", JSON, "", rows(count)).await.status })
+    };
+    let full = ask(most);
+    settle().await;
+    let small = ask(INLINE_ROWS + 1);
+    settle().await;
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let pool = Arc::clone(&app);
+    let last = tokio::spawn(async move { pool.pool.run(move || released.recv().is_err()).await });
+    settle().await;
+
+    assert_eq!(scored(&app), 0);
+    holders.let_go().await;
+    assert_eq!(small.await.unwrap(), StatusCode::OK);
+    let meanwhile = scored(&app) - (INLINE_ROWS + 1);
+    assert!(meanwhile <= CHUNK_ROWS, "{meanwhile} rows were scored before it was answered");
+    assert!(!full.is_finished());
+
+    drop(release);
+    assert!(last.await.unwrap().unwrap());
+    assert_eq!(full.await.unwrap(), StatusCode::OK);
+    assert_eq!(scored(&app), most + INLINE_ROWS + 1);
+    holders.let_all_go().await;
+}
+
+fn scored(app: &App) -> usize {
+    let text = app.metrics.render().unwrap();
+    let of = |verdict: &str| {
+        let series = format!("anomaly_predictions_total{{verdict=\"{verdict}\"}} ");
+        let line = text.lines().find_map(|line| line.strip_prefix(series.as_str()));
+        line.unwrap().parse::<usize>().unwrap()
+    };
+    of("inlier") + of("outlier")
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,6 +23,9 @@ use crate::body::{Budget, Held};
 const RATIO: u64 = 100;
 const FREE: u64 = 1 << 20;
 
+/// Bytes that come out before others have their turn on this thread.
+const TURN: usize = 64 << 10;
+
 /// An encoding that can be unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -59,6 +62,7 @@ pub(crate) struct Unpack {
     waiting: Bytes,
     taken: u64,
     given: u64,
+    this_turn: usize,
     ended: bool,
     budget: Budget,
     held: Held,
@@ -110,6 +114,7 @@ impl Unpack {
             waiting: Bytes::new(),
             taken: 0,
             given: 0,
+            this_turn: 0,
             ended: false,
             budget,
             held: None,
@@ -134,6 +139,7 @@ impl Unpack {
         let name = self.encoding.name();
         let unpacked = unpacked.map_err(|source| UnpackError::Damaged { name, source })?;
         self.given += unpacked.len() as u64;
+        self.this_turn += unpacked.len();
         if self.given > FREE + RATIO * self.taken {
             return Err(UnpackError::Bomb);
         }
@@ -152,6 +158,11 @@ impl HttpBody for Unpack {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, UnpackError>>> {
         while !self.ended {
+            if self.this_turn >= TURN {
+                self.this_turn = 0;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             let unpacked = if self.waiting.is_empty() && !self.decoder.has_more() {
                 match ready!(Pin::new(&mut self.packed).poll_frame(context)) {
                     Some(Ok(frame)) => {
