@@ -1,5 +1,7 @@
 """A page in headless Chromium that remembers its requests, console errors and exceptions."""
 
+import os
+from pathlib import Path
 from urllib.parse import urlsplit
 
 FLAGS = [
@@ -34,3 +36,9 @@ class Page:
         """Nothing was asked of anybody else, and nothing was complained of."""
         assert self.foreign == []
         assert self.errors == []
+
+    def picture(self, name, top):
+        """What is to be seen from this element downwards, as a file of the documentation: where $PICTURES says, else nowhere."""
+        top.evaluate("element => element.scrollIntoView()")
+        if folder := os.environ.get("PICTURES"):
+            self.tab.screenshot(path=Path(folder) / name)

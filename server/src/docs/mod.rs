@@ -19,7 +19,7 @@ pub(crate) const FILES: [&str; 4] =
     ["swagger-ui-bundle.js", "swagger-ui.css", "start.js", "swagger-ui-bundle.js.LICENSE.txt"];
 
 /// Nothing but what this server sends, and no page around it.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
                       connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 const PAGE: File = File::plain("text/html; charset=utf-8", include_bytes!("page.html"));

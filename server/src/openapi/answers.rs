@@ -49,7 +49,7 @@ pub(super) fn problems(about: &About<'_>) -> Map<String, Value> {
     let wrong_vector = vector::parse(b"[null]", about.features()).err().unwrap_or_else(Problem::internal);
     let all: [(&str, Vec<(&str, Problem)>); 11] = [
         (
-            "What was sent is not JSON or not packed as it says, the body broke off, or tensors do not fit the model.",
+            "What was sent cannot be read: not JSON, not packed as it says, or broken off.",
             vec![(
                 "malformed",
                 vector::parse(b"[0.1,", about.features()).err().unwrap_or_else(Problem::internal),

@@ -114,7 +114,7 @@ fn inference(about: &About<'_>, suffix: &str) -> Value {
     );
     operation["description"] = json!(format!(
         "Inputs are one tensor of any name and of shape `[n, {width}]` or `[{width}]`, or {width} tensors `[n]` named as the \
-         features; data is flat, or an array a row. All rows are scored, or none: at most {rows} rows and {bytes} bytes.",
+         features; data is flat, or an array a row. Tensors that do not fit are 400. All rows are scored, or none: at most {rows} rows and {bytes} bytes.",
         rows = about.app.limits.max_batch_rows,
         bytes = about.app.limits.max_body_bytes,
     ));

@@ -96,6 +96,19 @@ async fn every_method_that_is_described_is_taken_and_no_other() {
 }
 
 #[tokio::test]
+async fn what_can_be_got_has_one_type_and_the_one_that_is_described() {
+    let router = http();
+    for (path, operations) in document(&router).await["paths"].as_object().unwrap() {
+        let Some(content) = operations.pointer("/get/responses/200/content") else { continue };
+        let answer = ask(&router, &Method::GET, path).await;
+        let types: Vec<&str> =
+            answer.headers.get_all("content-type").iter().map(|value| value.to_str().unwrap()).collect();
+        assert_eq!(types.len(), 1, "{path}: {types:?}");
+        assert!(keys(content).contains(types[0].split(';').next().unwrap()), "{path}: {types:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_document_is_a_contract() {
     let mut document = public_document("contract").await;
     portable(&mut document);
