@@ -135,7 +135,7 @@ fn the_quantiles_are_those_of_chi_squared() {
 
 /// P(χ² > x) with `k` degrees of freedom: the recurrence Q(k + 2) = Q(k) + (x/2)^(k/2) e^(−x/2) / Γ(k/2 + 1).
 fn upper_tail(k: u32, x: f64) -> f64 {
-    let (mut tail, mut term, mut degrees) = if k % 2 == 0 {
+    let (mut tail, mut term, mut degrees) = if k.is_multiple_of(2) {
         ((-x / 2.0).exp(), (-x / 2.0).exp() * x / 2.0, 2)
     } else {
         // erfc(√(x/2)) by its continued fraction; then Γ(3/2) = √π / 2.
