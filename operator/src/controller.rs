@@ -248,3 +248,43 @@ fn count_models(context: &Context, counted: &mut BTreeMap<(String, &'static str)
         context.metrics.models(condition, status, *count);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use kube::api::DynamicObject;
+    use serde_json::json;
+
+    use super::*;
+
+    fn failed(status: serde_json::Value) -> bool {
+        let model = json!({
+            "apiVersion": "anomaly-operator.io/v1alpha1", "kind": "AnomalyModel",
+            "metadata": {"name": "machine", "namespace": "demo"},
+            "spec": {
+                "features": [{"name": "mean"}], "detector": {"isolationForest": {}},
+                "training": {"source": {"inline": {"csv": "mean"}}},
+            },
+            "status": status,
+        });
+        let stored = Stored::read(serde_json::from_value::<DynamicObject>(model).unwrap());
+        assert!(stored.readable().is_some());
+        training_failed(&stored)
+    }
+
+    fn trained(status: &str, reason: &str) -> serde_json::Value {
+        json!([{
+            "type": "Trained", "status": status, "reason": reason, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }])
+    }
+
+    #[test]
+    fn a_training_has_failed_from_its_failure_until_one_succeeds() {
+        assert!(!failed(json!({})));
+        assert!(!failed(json!({"training": {"attempt": 1}, "conditions": trained("Unknown", "Training")})));
+        let error = json!({"attempt": 1, "lastReason": "OOMKilled", "lastError": "more memory"});
+        assert!(failed(json!({"training": error, "conditions": trained("False", "OOMKilled")})));
+        assert!(failed(json!({"training": {"attempt": 2}, "conditions": trained("Unknown", "Training")})));
+        assert!(!failed(json!({"training": {"attempt": 2}, "conditions": trained("True", "AsSpecified")})));
+    }
+}

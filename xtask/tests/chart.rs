@@ -242,6 +242,43 @@ fn nothing_but_the_crd_outlives_a_release_or_lands_in_another_namespace() {
 }
 
 #[test]
+fn what_watches_the_operator_carries_the_labels_that_prometheus_selects_by() {
+    let objects = rendered("all");
+    for wanted in ["ServiceMonitor", "PrometheusRule"] {
+        let labels = &of_kind(&objects, wanted)[0]["metadata"]["labels"];
+        assert_eq!(labels["release"], Value::from("prometheus"), "{wanted}");
+        assert_eq!(labels["app.kubernetes.io/component"], Value::from("operator"), "{wanted}");
+    }
+    let dashboard = of_kind(&objects, "ConfigMap")[0];
+    assert_eq!(dashboard["metadata"]["labels"]["dashboards"], Value::from("yes"));
+    assert!(dashboard["metadata"]["labels"]["grafana_dashboard"].is_null(), "null takes a default away");
+    assert_eq!(dashboard["metadata"]["annotations"]["grafana_folder"], Value::from("Anomalies"));
+}
+
+/// The metric names models by their own namespace, so what a pod says of it has to stay.
+#[test]
+fn alerts_about_models_can_tell_whose_they_are() {
+    let objects = rendered("all");
+    let endpoint = &of_kind(&objects, "ServiceMonitor")[0]["spec"]["endpoints"][0];
+    assert_eq!(endpoint["honorLabels"], Value::from(true));
+    let rules = &of_kind(&objects, "PrometheusRule")[0]["spec"]["groups"][0]["rules"];
+    for alert in rules.as_sequence().unwrap() {
+        let name = alert["alert"].as_str().unwrap();
+        assert!(alert["expr"].as_str().unwrap().contains(r#"job="anomalies-metrics""#), "{name}");
+        assert_eq!(alert["for"], Value::from("10m"), "{name}");
+        let labels: BTreeMap<&str, &str> = alert["labels"]
+            .as_mapping()
+            .unwrap()
+            .iter()
+            .map(|(k, v)| (k.as_str().unwrap(), v.as_str().unwrap()))
+            .collect();
+        assert_eq!(labels, BTreeMap::from([("release", "prometheus"), ("severity", "critical")]), "{name}");
+        let url = alert["annotations"]["runbook_url"].as_str().unwrap();
+        assert_eq!(url, format!("https://wiki.example.com/runbooks/{name}.md"));
+    }
+}
+
+#[test]
 fn the_settings_reach_the_operator() {
     let objects = rendered("all");
     let deployment = of_kind(&objects, "Deployment")[0];

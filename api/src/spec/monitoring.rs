@@ -75,7 +75,7 @@ pub struct Alerts {
     pub for_: Option<String>,
 
     /// Labels of the PrometheusRule, in place of the administrator's: those that the Prometheus to use selects by, like
-    /// `release: kube-prometheus-stack`.
+    /// `release: kube-prometheus-stack`. Every alert carries them too, for routing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "kube", schemars(extend("maxProperties" = 32)))]
     pub labels: Option<BTreeMap<String, LabelValue>>,

@@ -294,3 +294,18 @@ async fn an_unreadable_model_is_a_condition() {
     assert!(format!("{:?}", cluster.status()).contains("spec.serving.replicas"));
     assert_eq!(writes(&cluster.api.requests()), [format!("PATCH {MODELS}/machine/status")]);
 }
+
+#[tokio::test]
+async fn a_model_waits_in_the_queue_until_its_reconcile_begins() {
+    let cluster = Cluster::new();
+    let operator = cluster.operator();
+    let memory = &operator.context.memory;
+    cluster.show_all(&operator);
+    assert_eq!(memory.queue_length(), 1, "however often it was triggered");
+    cluster.pass_blindly(&operator).await.unwrap();
+    assert_eq!(memory.queue_length(), 0);
+    cluster.show_all(&operator);
+    assert_eq!(memory.queue_length(), 1, "what it has made is news");
+    memory.trigger([operator::store::ModelRef::new("demo", "nobody")]);
+    assert_eq!(memory.queue_length(), 1, "of one that does not exist nobody hears again");
+}

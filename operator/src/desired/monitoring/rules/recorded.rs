@@ -6,8 +6,8 @@ use crate::desired::monitoring::drift::Watched;
 
 /// Windows of the error ratio, short and long of each pair.
 const WINDOWS: [&str; 4] = ["5m", "30m", "1h", "6h"];
-/// Requests that count: probes and scrapes are nobody's.
-const ASKED: &str = r#"route!~"/healthz|/readyz|/metrics""#;
+/// Requests that count: probes and scrapes are nobody's (`/v2` is that protocol's health and metadata).
+const ASKED: &str = r#"route!~"/healthz|/readyz|/metrics|/v2""#;
 
 /// Error ratios, and anomalies beside what was expected of them.
 pub(super) fn requests(model: &str) -> Vec<Value> {
