@@ -285,3 +285,108 @@ async fn odd_requests_are_refused_and_on_the_public_port_not_even_looked_at() {
         assert_eq!(public.connect().await.ask(request).await.status, 401, "{request}");
     }
 }
+
+/// Bodies that are wrong, or right but extreme, each with its type.
+fn hostile_bodies() -> Vec<(&'static str, Vec<u8>)> {
+    let deep = |open: &str, depth: usize| open.repeat(depth).into_bytes();
+    let digits = format!("[0.{}1, 0.5]", "0".repeat(900_000));
+    let strings = [
+        "[1e999, 1]",
+        "[-1e999, 1]",
+        "[1e-99999999999999999999, 0.5]",
+        "[NaN, 1]",
+        "[1, 2",
+        "{\"rows\": [[0.5, 0.5]], \"rows\": 7}",
+        "{\"mean\": 1, \"mean\": 2, \"sd\": 3}",
+        "{\"\\ud800\": 1}",
+        "[[], {}, null, true, \"\"]",
+        "\u{0}\u{0}\u{0}",
+        "\"",
+        "0x10",
+        "mean,sd\n\"",
+        "mean,sd\n1,2,3\n",
+        "mean,mean,sd\n",
+        ",,,,\n,,,,\n",
+        "\r\r\r\n\n",
+    ];
+    let mut bodies = Vec::new();
+    for kind in ["application/json", "application/x-ndjson", "text/csv"] {
+        bodies.extend(strings.map(|text| (kind, text.as_bytes().to_vec())));
+        bodies.push((kind, deep("[", 200_000)));
+        bodies.push((kind, deep("{\"a\":", 200_000)));
+        bodies.push((kind, deep("{\"rows\":[", 100_000)));
+        bodies.push((kind, deep("\"", 100_001)));
+        bodies.push((kind, deep("\n", 500_000)));
+        bodies.push((kind, digits.clone().into_bytes()));
+        bodies.push((kind, vec![0xff; 10_000]));
+        bodies.push((kind, Vec::new()));
+    }
+    for kind in
+        ["text/html", "multipart/form-data", "application/jsonx", ";;;", "application/json; charset=utf-16"]
+    {
+        bodies.push((kind, b"[0.5, 0.5]".to_vec()));
+    }
+    bodies
+}
+
+#[tokio::test]
+async fn no_body_is_a_crash_a_500_or_the_end_of_the_server() {
+    let server = Running::start(|_| {}).await;
+    let mut refused = 0;
+    for path in [
+        "/prediction",
+        "/predictions",
+        "/predictions?passthrough=true",
+        "/explain",
+        "/v2/models/machine/infer",
+    ] {
+        for (kind, body) in hostile_bodies() {
+            let length = body.len();
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nhost: test\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
+            let mut client = server.connect().await;
+            let reply = client.ask([head.into_bytes(), body].concat()).await;
+            assert!((200..500).contains(&reply.status), "{path} {kind} {length}: {reply:?}");
+            refused += usize::from(reply.status >= 400);
+        }
+    }
+    assert!(refused > 300, "{refused}");
+    assert_eq!(server.connect().await.ask(ordinary()).await.status, 200);
+}
+
+#[tokio::test]
+async fn framing_that_lies_is_refused_or_the_connection_closed() {
+    let server = Running::start(|config| config.limits.request_timeout = SHORT).await;
+    let chunked = "POST /prediction HTTP/1.1\r\nhost: test\r\ntransfer-encoding: chunked\r\n\r\n";
+    let lies = [
+        format!("{chunked}zz\r\n"),
+        format!("{chunked}ffffffffffffffffff\r\n"),
+        format!("{chunked}-1\r\n"),
+        format!("{chunked}5\r\n[0.1,"),
+        format!("{chunked}5\r\n[0.1,XX5\r\n"),
+        format!("{chunked}1;{}\r\n[\r\n", "x".repeat(100_000)),
+        format!("{chunked}0\r\n{}\r\n", "x: y\r\n".repeat(20_000)),
+        "POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-length: 99999999999999999999\r\n\r\n".to_owned(),
+        "POST /prediction HTTP/1.1\r\ncontent-length: 10\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+            .to_owned(),
+    ];
+    for lie in lies {
+        let mut client = server.connect().await;
+        client.send(&lie).await;
+        let reply = client.try_reply().await;
+        let start: String = lie.chars().take(120).collect();
+        assert!(reply.as_ref().is_none_or(|reply| (400..500).contains(&reply.status)), "{start}: {reply:?}");
+    }
+    // Half-open: the client says that it sends no more, in the middle of a head and of a body.
+    for part in [
+        "POST /prediction HTTP/1.1\r\nhost:",
+        "POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-length: 9\r\n\r\n[",
+    ] {
+        let mut client = server.connect().await;
+        client.send(part).await;
+        client.half_close().await;
+        assert!(client.try_reply().await.is_none_or(|reply| (400..500).contains(&reply.status)), "{part}");
+    }
+    assert_eq!(server.connect().await.ask(ordinary()).await.status, 200);
+}

@@ -116,6 +116,11 @@ impl Client {
         tokio::time::timeout(PATIENCE, self.stream.write_all(bytes.as_ref())).await.unwrap().unwrap();
     }
 
+    /// Says that it sends no more.
+    pub(super) async fn half_close(&mut self) {
+        self.stream.shutdown().await.unwrap();
+    }
+
     /// The next answer, complete. Fails if the connection ends before.
     pub(super) async fn reply(&mut self) -> Reply {
         self.try_reply().await.expect("the connection ended without an answer")

@@ -67,7 +67,7 @@ impl Process {
         // Another build of it can be named, an optimised one above all.
         let built = || env!("CARGO_BIN_EXE_anomaly-server").into();
         let mut child = Command::new(std::env::var_os("ANOMALY_SERVER").unwrap_or_else(built))
-            .args(["--http-address", "127.0.0.1:0", "--model-dir"])
+            .args(["--http-address", "127.0.0.1:0", "--grpc-address", "127.0.0.1:0", "--model-dir"])
             .arg(&directory)
             .args(arguments)
             .envs(variables.iter().copied())
