@@ -1,22 +1,22 @@
 """The Open Inference Protocol, asked by the clients of Triton and KServe with their defaults: values are /predictions'."""
 
-import asyncio
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
 import tritonclient.grpc
 import tritonclient.http
-from serving import FAR_AWAY, MODEL, ORDINARY
+from serving import FAR_AWAY, MODEL, ORDINARY, ROOT
+from tritonclient.grpc import service_pb2 as messages
+from tritonclient.http.auth import BasicAuth
 
 ROWS = np.array([ORDINARY, FAR_AWAY, ORDINARY])
 DEFAULT = ["predict", "score_samples", "severity"]
-
-
-@pytest.fixture(scope="module")
-def kserve():
-    """Its import takes seconds."""
-    return pytest.importorskip("kserve", reason="kserve is in requirements.txt", exc_type=ModuleNotFoundError)
 
 
 def predicted(server, rows):
@@ -132,8 +132,6 @@ def test_triton_without_binary_data_and_with_gzip(server):
 
 def test_grpc_contents_are_answered_with_contents(server):
     """Triton's client always sends raw bytes; the messages are its own."""
-    from tritonclient.grpc import service_pb2 as messages
-
     request = messages.ModelInferRequest(model_name=MODEL)
     request.inputs.add(name="input", datatype="FP64", shape=ROWS.shape).contents.fp64_contents.extend(ROWS.ravel())
     with tritonclient.grpc.InferenceServerClient(server.grpc) as client:
@@ -147,8 +145,6 @@ def test_grpc_contents_are_answered_with_contents(server):
 
 
 def test_behind_a_password_and_a_path(server):
-    from tritonclient.http.auth import BasicAuth
-
     with tritonclient.http.InferenceServerClient(server.public.removeprefix("http://")) as client:
         with pytest.raises(Exception, match="send the user and password"):
             client.get_server_metadata()
@@ -156,49 +152,19 @@ def test_behind_a_password_and_a_path(server):
         assert_equal(client.infer(MODEL, [tensor(tritonclient.http, ROWS)]).as_numpy, predicted(server, ROWS), DEFAULT)
 
 
-def kserve_request(kserve, rows, binary):
-    datatype = {np.float32: "FP32", np.float64: "FP64"}[rows.dtype.type]
-    tensor = kserve.InferInput("input", list(rows.shape), datatype)
-    tensor.set_data_from_numpy(rows, binary_data=binary)
-    return kserve.InferRequest(MODEL, [tensor])
-
-
-@pytest.mark.parametrize("binary", [True, False])
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_kserve_over_rest_gets_the_scores_of_predictions(server, kserve, binary, dtype):
-    rows = ROWS.astype(dtype)
-
-    async def ask():
-        async with kserve.InferenceRESTClient(kserve.RESTConfig(protocol="v2")) as client:
-            assert await client.is_server_live(server.http) and await client.is_server_ready(server.http)
-            assert await client.is_model_ready(server.http, MODEL)
-            return await client.infer(server.http, kserve_request(kserve, rows, binary), model_name=MODEL)
-
-    answer = asyncio.run(ask())
-    outputs = {output.name: output.as_numpy() for output in answer.outputs}
-    assert_equal(outputs.get, predicted(server, rows), DEFAULT)
-
-
-@pytest.mark.parametrize("binary", [True, False])
-def test_kserve_over_grpc_gets_the_scores_of_predictions(server, kserve, binary):
-    async def ask():
-        async with kserve.InferenceGRPCClient(server.grpc) as client:
-            assert await client.is_server_live() and await client.is_server_ready()
-            assert await client.is_model_ready(MODEL)
-            return await client.infer(kserve_request(kserve, ROWS, binary))
-
-    answer = asyncio.run(ask())
-    outputs = {output.name: output.as_numpy() for output in answer.outputs}
-    assert_equal(outputs.get, predicted(server, ROWS), DEFAULT)
+def test_kserve_gets_the_scores_of_predictions_over_rest_and_grpc(server):
+    program = Path(__file__).with_name("ask_kserve.py")
+    command = [sys.executable, program, server.http, server.grpc, MODEL, json.dumps(ROWS.tolist())]
+    asked = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=120)
+    answers = json.loads(asked.stdout.splitlines()[-1])
+    assert len(answers) == 8
+    for way, dtype, got in answers:
+        expected = predicted(server, ROWS.astype(dtype))
+        assert got == {name: expected[name].tolist() for name in DEFAULT}, way
 
 
 def test_the_messages_have_the_numbers_of_tritons(server):
     """Our .proto against the descriptors that Triton's client was made from: what both have has the same numbers."""
-    import re
-
-    from serving import ROOT
-    from tritonclient.grpc import service_pb2 as messages
-
     scopes, seen = [messages.DESCRIPTOR.message_types_by_name], 0
     for line in (ROOT / "server/proto/open_inference.proto").read_text().splitlines():
         line = line.split("//")[0].strip()
