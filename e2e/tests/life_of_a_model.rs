@@ -137,6 +137,13 @@ async fn batches_are_scored_through_the_ingress_in_every_format() -> Result<()> 
     assert!(body.lines().nth(1).is_some_and(|l| l.contains("false")), "{:?}", body.lines().nth(1));
     let (status, body) = ask("text/csv", format!("q,p\n{}", "0,0\n".repeat(rows)), true).await?;
     assert_eq!((status, body.lines().count()), (200, rows + 1));
+    // The same by the Open Inference Protocol, which answers in tensors.
+    let tensor =
+        r#"{"inputs": [{"name": "x", "datatype": "FP64", "shape": [2, 2], "data": [0, 0, 50, -50]}]}"#;
+    let infer = http::post(&http::client()?, host, "/v2/models/m/infer", tensor);
+    let (status, body) = http::answer(infer.basic_auth(&user, Some(&password))).await?;
+    let answer: Value = serde_json::from_str(&body)?;
+    assert_eq!((status, &answer["outputs"][0]["data"]), (200, &serde_json::json!([1, -1])), "{body}");
     ns.done().await
 }
 
