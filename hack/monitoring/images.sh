@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Makes the images of prometheus-operator, its config reloader and Prometheus without a registry, and loads them into the cluster.
-# The first two are built from the Go tool module; Prometheus is Debian's (or Ubuntu's) package with its pages, or built from Go
-# (without pages) where there is no apt. Leaves their names and Prometheus' version in $STATE/monitoring-images.env.
+# All are built from the Go tool module; Prometheus with a page of ours in place of its own, which would take a JavaScript build.
+# (Debian's package cannot discover targets in Kubernetes.) Leaves their names and Prometheus' version in
+# $STATE/monitoring-images.env.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/../lib.sh"
@@ -19,18 +20,7 @@ image() {
 
 from_go() { # from_go NAME VERSION
   install -D "$CACHE/bin/$1" "$work/$1/bin/$1"
-  image "$1" "$2" "$(digest "$CACHE/tools/$1.key" "$here/images.sh")"
-}
-
-from_debian() { # from_debian ROOT: the package, and the libraries that it is linked with
-  local library root=$work/prometheus
-  mkdir -p "$root/bin" "$root/usr"
-  cp "$1/usr/bin/prometheus" "$root/bin/"
-  cp -r "$1/etc" "$root/"
-  cp -r "$1/usr/share" "$root/usr/"
-  for library in $(ldd "$1/usr/bin/prometheus" | grep -oE '/[^ ]+'); do install -D "$library" "$root$library"; done
-  prometheus_version=$("$1/usr/bin/prometheus" --version | sed -nE 's/^prometheus, version ([0-9.]+).*/\1/p')
-  image prometheus "v$prometheus_version" "$(digest "$1/usr/bin/prometheus" "$here/images.sh")"
+  image "$1" "$2" "$(digest "$CACHE/tools/$1.key" "$here/images.sh" "$here/page.html")"
 }
 
 module_version() { sed -nE "s#^\t$1 (v[^ ]+).*#\1#p" "$here/../tools/go.mod"; }
@@ -41,15 +31,12 @@ chmod 755 "$work"
 images=()
 version=$(module_version github.com/prometheus-operator/prometheus-operator)
 "$here/../tools/build.sh" prometheus-operator prometheus-config-reloader
+"$here/../tools/build.sh" prometheus
 from_go prometheus-operator "$version"
 from_go prometheus-config-reloader "$version"
-if root=$("$here/debian.sh"); then
-  from_debian "$root"
-else
-  "$here/../tools/build.sh" prometheus
-  prometheus_version=$(module_version github.com/prometheus/prometheus | sed -E 's/^v0\.3([0-9]{2})\./3.\1./; s/^3\.0/3./')
-  from_go prometheus "v$prometheus_version"
-fi
+prometheus_version=$(module_version github.com/prometheus/prometheus | sed -E 's/^v0\.3([0-9]{2})\./3.\1./; s/^3\.0/3./')
+install -D -m 644 "$here/page.html" "$work/prometheus/static/mantine-ui/index.html"
+from_go prometheus "v$prometheus_version"
 load "${images[@]}"
 for image in "${images[@]}"; do # forget older ones
   docker image ls --format '{{.Repository}}:{{.Tag}}' "${image%:*}" | grep -vxF "$image" | xargs -r docker rmi >/dev/null 2>&1 || true

@@ -30,6 +30,13 @@ ldflags="-s -w -X $component_version.gitVersion=$KUBERNETES_VERSION -X $componen
 modfile=$CACHE/tools/go.mod
 flags=(-mod=mod -modfile="$modfile" -trimpath -buildvcs=false -gcflags=all=-dwarf=false -ldflags="${ldflags//$'\n'/}")
 
+# Of the ways to discover targets, Prometheus in the cluster needs one; the others pull in the SDKs of all clouds.
+case " $* " in
+  *" prometheus "* | *" promtool "*) tags=('-tags=remove_all_sd,enable_kubernetes_sd') ;;
+  *) tags=() ;;
+esac
+flags+=("${tags[@]}")
+
 # Traefik's ACME client links the SDKs of some 190 DNS providers, a sixth of all that would be compiled here. No test cluster
 # asks them for a certificate, so it is built from a copy of that module without them.
 without_dns_providers() {
@@ -45,7 +52,7 @@ without_dns_providers() {
 # Downloads what is needed, and counts it.
 list_packages() {
   without_dns_providers
-  go list "${flags[@]:0:2}" -deps "${paths[@]}" | sort -u >"$work/packages"
+  go list "${flags[@]:0:2}" "${tags[@]}" -deps "${paths[@]}" | sort -u >"$work/packages"
 }
 
 key() { # of a command: what its binary depends on
