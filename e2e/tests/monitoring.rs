@@ -10,7 +10,8 @@ use e2e::prometheus::Prometheus;
 use e2e::{dashboards, eventually, http};
 
 const KINDS: [&str; 2] = ["servicemonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com"];
-const HOST: &str = "watched.localhost";
+/// Share of the training rows beyond the threshold: so large that what is as rare as the rarest of them has a severity above 3.
+const CONTAMINATION: f64 = 0.3;
 /// Rows of a batch.
 const BATCH: usize = 2_000;
 
@@ -60,12 +61,13 @@ async fn a_model_is_watched() -> Result<()> {
     let ns = watched().await?;
     the_target_is_up(&prometheus, &ns).await?;
 
-    let ordinary: Vec<String> = csv(BATCH).lines().skip(1).map(|row| format!("[{row}]")).collect();
-    let login = ns.credentials("m").await?;
+    let ordinary: Vec<String> = data(BATCH).lines().skip(1).map(|row| format!("[{row}]")).collect();
+    let (user, password) = ns.credentials("m").await?;
+    let login = Login { host: format!("{}.localhost", ns.name), user, password };
     score(&login, &ordinary).await?;
     no_alert(&prometheus, &ns).await?;
 
-    let burst: Vec<String> = (0..300).map(|i| format!("[{}, {}]", 50 + i, -80 - i)).collect();
+    let burst: Vec<String> = (0..600).map(|i| format!("[{}, {}]", 50 + i, -80 - i)).collect();
     score(&login, &burst).await?;
     until_alert(&prometheus, &ns, "AnomalyRateHigh", "firing").await?;
     until_alert(&prometheus, &ns, "AnomalySevere", "firing").await?;
@@ -75,21 +77,33 @@ async fn a_model_is_watched() -> Result<()> {
     every_panel_has_data(&prometheus, &ns).await?;
     refused.done().await?;
 
-    // The burst stays within the hour that the alert looks at; ordinary rows make it one that is to be expected.
-    let rows = usize::try_from(rows_to_resolve(&prometheus, &ns).await?)?;
-    for _ in 0..rows.div_ceil(BATCH) {
-        score(&login, &ordinary).await?;
+    // The burst stays within the hour that the alert looks at; rows that follow, all ordinary, make it one to be expected.
+    let followed_by = rows_to_resolve(&prometheus, &ns).await?;
+    let most_ordinary = vec!["[0.01, -0.01]".to_owned(); BATCH];
+    for _ in 0..followed_by.div_ceil(BATCH) {
+        score(&login, &most_ordinary).await?;
     }
     until_alert(&prometheus, &ns, "AnomalyRateHigh", "none").await?;
     ns.done().await
 }
 
+/// Where and as whom rows are scored.
+struct Login {
+    host: String,
+    user: String,
+    password: String,
+}
+
 /// A model whose alerts wait for nothing, scraped often; and one whose training fails.
 async fn watched() -> Result<Namespace> {
-    let ns = Namespace::new("watched").await?;
-    ns.data("data", &csv(BATCH)).await?;
+    // (Prometheus remembers the rows of an earlier run)
+    let run = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
+    let ns = Namespace::new(&format!("watched-{run}")).await?;
+    ns.data("data", &data(BATCH)).await?;
     let extra = format!(
-        "  ingress: {{host: {HOST}}}\n  monitoring:\n    serviceMonitor: {{interval: 5s}}\n    alerts: {{for: 0s}}\n"
+        "  threshold: {{contamination: {CONTAMINATION}}}\n  ingress: {{host: {}.localhost}}\n  monitoring:\n    \
+         serviceMonitor: {{interval: 5s}}\n    alerts: {{for: 0s}}\n",
+        ns.name
     );
     ns.model("m", &extra).await?;
     ns.data("unusable", &csv(3).replace("p,q", "a,b")).await?;
@@ -97,6 +111,24 @@ async fn watched() -> Result<Namespace> {
     ns.until_ready("m").await?;
     ns.until_condition("m", "MonitoringReady", "True", "AsSpecified").await?;
     Ok(ns)
+}
+
+/// Rows around (0, 0), ever fewer further out: each coordinate is the sum of some digits of a fixed sequence.
+fn data(rows: usize) -> String {
+    let mut state = 7_u64;
+    let mut coordinate = || {
+        let mut sum = 0.0;
+        for _ in 0..8 {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            sum += (state >> 40) as f64 / (1_u64 << 24) as f64 - 0.5;
+        }
+        sum
+    };
+    let mut csv = String::from("p,q\n");
+    for _ in 0..rows {
+        csv += &format!("{:.4},{:.4}\n", coordinate(), coordinate());
+    }
+    csv
 }
 
 /// A namespace in which the operator cannot do its work: reconciles fail there.
@@ -126,26 +158,27 @@ async fn the_target_is_up(prometheus: &Prometheus, ns: &Namespace) -> Result<()>
 }
 
 /// Scores rows in a batch, through the ingress.
-async fn score((user, password): &(String, String), rows: &[String]) -> Result<()> {
+async fn score(login: &Login, rows: &[String]) -> Result<()> {
     let body = format!("[{}]", rows.join(","));
-    let request = http::post(&http::client()?, HOST, "/predictions", body).basic_auth(user, Some(password));
+    let request = http::post(&http::client()?, &login.host, "/predictions", body);
+    let request = request.basic_auth(&login.user, Some(&login.password));
     let (status, answer) = http::answer(request).await?;
     ensure!(status == 200, "{status}: {answer}");
     Ok(())
 }
 
 /// What dashboards show besides rows: single ones, refusals, and answers that are not 200.
-async fn events(ns: &Namespace, (user, password): &(String, String)) -> Result<()> {
+async fn events(ns: &Namespace, login: &Login) -> Result<()> {
     let client = http::client()?;
     for (row, password, expected) in [
-        ("[0.1, 0.1]", password.as_str(), 200),
-        ("[0.1]", password, 422),
-        ("[0.1", password, 400),
+        ("[0.1, 0.1]", login.password.as_str(), 200),
+        ("[0.1]", &login.password, 422),
+        ("[0.1", &login.password, 400),
         ("[0.1, 0.1]", "wrong", 401),
     ] {
         for _ in 0..5 {
-            let request =
-                http::post(&client, HOST, "/prediction", row.to_owned()).basic_auth(user, Some(password));
+            let request = http::post(&client, &login.host, "/prediction", row.to_owned())
+                .basic_auth(&login.user, Some(password));
             let (status, answer) = http::answer(request).await?;
             ensure!(status == expected, "{row}: {status} {answer}");
         }
@@ -180,15 +213,11 @@ async fn until_alert(prometheus: &Prometheus, ns: &Namespace, alert: &str, wante
 }
 
 /// Ordinary rows after which the anomalies so far are fewer than expected.
-async fn rows_to_resolve(prometheus: &Prometheus, ns: &Namespace) -> Result<i64> {
-    let value = async |metric: &str| -> Result<f64> {
-        let series = prometheus.query(&format!(r#"{metric}{{namespace="{}",model="m"}}"#, ns.name)).await?;
-        series.first().map(|s| s.value).with_context(|| format!("there is no {metric}"))
-    };
-    let share = value("anomaly_model_flagged_training_ratio").await?;
-    let found = value("anomaly:anomalies:1h").await?;
-    ensure!(share > 0.001, "a share of {share} flagged in training would need too many rows");
-    Ok((found / share) as i64)
+async fn rows_to_resolve(prometheus: &Prometheus, ns: &Namespace) -> Result<usize> {
+    let expr = format!(r#"anomaly:anomalies:1h{{namespace="{}",model="m"}}"#, ns.name);
+    let found =
+        prometheus.query(&expr).await?.first().map(|s| s.value).context("no anomalies were counted")?;
+    Ok((found / CONTAMINATION) as usize)
 }
 
 /// Every query of every panel, annotation and variable returns data, and every metric in one exists.
