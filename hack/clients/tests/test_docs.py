@@ -23,7 +23,7 @@ def test_the_page_opens_under_its_path_without_asking_anybody_else(server, open_
 
 
 def test_try_it_out_scores_a_row(server, open_page):
-    page = open_page(server.public + "/docs", auth=server.auth, size=(1200, 1080))
+    page = open_page(server.public + "/docs", auth=server.auth, size=(1200, 1380))
     block = open_operation(page, "/prediction")
     block.get_by_role("button", name="Try it out").click()
     block.locator("select").first.select_option("true")
