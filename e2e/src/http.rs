@@ -26,6 +26,11 @@ pub fn post(client: &Client, host: &str, path: &str, body: impl Into<reqwest::Bo
         .body(body)
 }
 
+/// A question for `path` of `host`, likewise.
+pub fn get(client: &Client, host: &str, path: &str) -> RequestBuilder {
+    client.get(format!("http://127.0.0.1:{}{path}", port())).header("host", host)
+}
+
 /// Status and body of an answer.
 pub async fn answer(request: RequestBuilder) -> Result<(u16, String)> {
     let response = request.send().await.context("no answer")?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use e2e::http;
 use e2e::kubectl::{kubectl, text, tool, try_kubectl};
 use e2e::model::{Namespace, csv, is_ready, revision, score};
@@ -417,7 +417,30 @@ async fn the_annotations_of_ingress_nginx_ask_for_the_password_too() -> Result<(
     .await?;
     assert_eq!(ask(None).await?.0, 401);
     assert_eq!(ask(Some("wrong")).await?.0, 401);
+    the_contract_is_told_under_the_path(host, "/models/m", &user, &password).await?;
     ns.done().await
+}
+
+/// The description and its page, to those who know the password, with the path in them.
+async fn the_contract_is_told_under_the_path(
+    host: &str,
+    path: &str,
+    user: &str,
+    password: &str,
+) -> Result<()> {
+    let client = http::client()?;
+    let get = async |route: &str, login: bool| {
+        let request = http::get(&client, host, &format!("{path}{route}"));
+        http::answer(if login { request.basic_auth(user, Some(password)) } else { request }).await
+    };
+    let (status, document) = get("/openapi.json", true).await?;
+    let document: Value = serde_json::from_str(&document).with_context(|| format!("{status} {document}"))?;
+    assert_eq!(document["servers"][0]["url"], format!("{path}/"));
+    for route in ["/docs", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css", "/docs/start.js"] {
+        assert_eq!(get(route, true).await?.0, 200, "{route}");
+        assert_eq!(get(route, false).await?.0, 401, "{route}");
+    }
+    Ok(())
 }
 
 async fn jobs(ns: &Namespace, model: &str) -> Result<Vec<String>> {

@@ -184,7 +184,8 @@ pub(super) fn wrong_value(column: usize, served: &Served, got: String) -> FieldE
 
 /// A name that is not a feature's.
 pub(super) fn unknown(name: &str) -> FieldError {
-    let expected = "only the model's features; ?passthrough=true passes others through".to_owned();
+    let expected =
+        "only the model's features; /predictions?passthrough=true passes others through".to_owned();
     FieldError { feature: Some(shown(name)), expected, got: "unknown".to_owned(), ..FieldError::default() }
 }
 
