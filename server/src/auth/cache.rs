@@ -1,7 +1,8 @@
 //! The headers that were right, lately or once, and one check for all who ask about the same header at once.
 //!
 //! Kept are keyed digests, never a password, and only of headers that were right: wrong ones differ every time.
-//! A cache belongs to one content of the password file and goes with it.
+//! A cache belongs to one content of the password file. The next one knows which headers were right, and has each
+//! checked again.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -29,7 +30,8 @@ static KEY: LazyLock<[u64; 2]> =
 pub(super) enum Seen {
     /// It needs no check.
     Lately,
-    /// It was right, with this content of the password file, longer ago.
+    /// It was right longer ago, or with an earlier content of the password file: it needs a check, and deserves one
+    /// before those that never were.
     Once,
     Never,
 }
@@ -37,7 +39,8 @@ pub(super) enum Seen {
 #[derive(Debug)]
 pub(super) struct Cache {
     kept: Duration,
-    verified: Mutex<HashMap<Digest, Instant>>,
+    /// When each was last used; never with this content of the password file.
+    verified: Mutex<HashMap<Digest, Option<Instant>>>,
     checking: Mutex<HashMap<Digest, Arc<OnceCell<bool>>>>,
 }
 
@@ -45,6 +48,12 @@ impl Cache {
     /// Empty.
     pub(super) fn new(kept: Duration) -> Self {
         Self { kept, verified: Mutex::default(), checking: Mutex::default() }
+    }
+
+    /// For another content of the password file: what was right is no longer known to be.
+    pub(super) fn after(&self) -> Self {
+        let once = lock(&self.verified).keys().map(|digest| (*digest, None)).collect();
+        Self { verified: Mutex::new(once), ..Self::new(self.kept) }
     }
 
     pub(super) fn digest(&self, header: &[u8]) -> Digest {
@@ -58,7 +67,7 @@ impl Cache {
     pub(super) fn seen(&self, digest: &Digest) -> Seen {
         let now = Instant::now();
         match lock(&self.verified).get_mut(digest) {
-            Some(used) if now.duration_since(*used) < self.kept => {
+            Some(Some(used)) if now.duration_since(*used) < self.kept => {
                 *used = now;
                 Seen::Lately
             }
@@ -76,7 +85,12 @@ impl Cache {
         {
             verified.remove(&oldest);
         }
-        verified.insert(digest, Instant::now());
+        verified.insert(digest, Some(Instant::now()));
+    }
+
+    /// A header that was right once is not any more.
+    pub(super) fn forget(&self, digest: &Digest) {
+        lock(&self.verified).remove(digest);
     }
 
     /// Checks a header once for all who wait for it at the same time.
@@ -137,6 +151,15 @@ mod tests {
         assert_eq!(cache.seen(&digest), Seen::Never);
         cache.insert(digest);
         assert_eq!(cache.seen(&digest), Seen::Once);
+
+        let cache = Cache::new(KEPT);
+        cache.insert(digest);
+        let cache = cache.after();
+        assert_eq!(cache.seen(&digest), Seen::Once);
+        cache.insert(digest);
+        assert_eq!(cache.seen(&digest), Seen::Lately);
+        cache.forget(&digest);
+        assert_eq!(cache.seen(&digest), Seen::Never);
     }
 
     #[tokio::test]

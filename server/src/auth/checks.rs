@@ -28,7 +28,7 @@ pub(super) struct Busy;
 /// Where a check waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Lane {
-    /// The very same header was right before, with this content of the password file.
+    /// The very same header was right before.
     Proven,
     /// A name that there is, by the number of its line.
     Known(usize),

@@ -32,10 +32,9 @@ pub(crate) struct Gate {
     challenge: HeaderValue,
     table: ArcSwap<Table>,
     checks: Checks,
-    kept: Duration,
 }
 
-/// One content of the password file, with the headers verified against it: a new content starts with none.
+/// One content of the password file, with the headers verified against it: with a new content each is checked again.
 #[derive(Debug)]
 struct Table {
     users: Result<Arc<Users>, String>,
@@ -61,13 +60,12 @@ impl Gate {
                 .unwrap_or(HeaderValue::from_static("Basic realm=\"model\"")),
             table: ArcSwap::from_pointee(unread),
             checks: Checks::default(),
-            kept,
         }
     }
 
     /// From now on these users, or nobody and why.
     fn replace(&self, users: Result<Users, String>) {
-        let verified = Cache::new(self.kept);
+        let verified = self.table.load().verified.after();
         self.table.store(Arc::new(Table { users: users.map(Arc::new), verified }));
     }
 
@@ -118,6 +116,8 @@ impl Gate {
         let good = table.verified.once(digest, || self.checks.run(lane, check)).await?;
         if good {
             table.verified.insert(digest);
+        } else {
+            table.verified.forget(&digest);
         }
         Ok(good)
     }

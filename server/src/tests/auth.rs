@@ -199,6 +199,63 @@ async fn who_comes_for_the_first_time_under_a_name_that_is_guessed_at_gets_in_by
     }
 }
 
+/// As in docs/security.md: the new line beside the old one, then without it.
+#[tokio::test]
+async fn passwords_are_rotated_under_load_and_under_a_flood_without_one_refusal() {
+    let line = |password: &str| format!("ann:{}\n", bcrypt::hash(password, 4).unwrap());
+    let (old, new) = (line("old"), line("new"));
+    let mounted = Mounted::new("rotated", &format!("{ANN}{old}"));
+    let gate = Arc::new(Gate::new("machine"));
+    let content = read_once(&gate, &mounted.auth());
+    let router =
+        app::public(&fixture::loaded(Some(Arc::clone(&gate))), Arc::clone(&gate), BasePath::default());
+    let watching = tokio::spawn(watch(gate, mounted.auth(), Duration::from_millis(5), content));
+    assert_eq!(status(&router, "ann", "old").await, StatusCode::OK);
+    let _flood = Flood::begin(&router, &["nobody", "ann"]).await;
+
+    // Each client goes on with its password until it is told of the new one.
+    let (told, _) = tokio::sync::watch::channel("old");
+    let (answered, mut answers) = tokio::sync::mpsc::unbounded_channel();
+    let clients: Vec<_> = (0..8)
+        .map(|client| {
+            let (router, told, answered) = (router.clone(), told.subscribe(), answered.clone());
+            tokio::spawn(async move {
+                loop {
+                    let password = *told.borrow();
+                    if password.is_empty() {
+                        return;
+                    }
+                    assert_eq!(status(&router, "ann", password).await, StatusCode::OK, "{password}");
+                    answered.send((client, password)).unwrap();
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    let mut all_are_at = async |password: &str| {
+        let mut there = std::collections::BTreeSet::new();
+        while there.len() < 8 {
+            let (client, with) = answers.recv().await.unwrap();
+            if with == password {
+                there.insert(client);
+            }
+        }
+    };
+    all_are_at("old").await;
+    mounted.swap("..both", &format!("{ANN}{old}{new}"));
+    until(&router, "ann", "new", StatusCode::OK).await;
+    told.send_replace("new");
+    all_are_at("new").await;
+    mounted.swap("..new", &new);
+    until(&router, "ann", "old", StatusCode::UNAUTHORIZED).await;
+    all_are_at("new").await;
+    told.send_replace("");
+    for client in clients {
+        client.await.unwrap();
+    }
+    watching.abort();
+}
+
 #[tokio::test]
 async fn what_is_not_let_in_is_counted_by_its_reason() {
     let (app, router) = public(&file("counted", ANN), "/");
@@ -241,6 +298,7 @@ impl Mounted {
     }
 }
 
+/// A refusal because of too many checks is none.
 async fn until(router: &Router, user: &str, password: &str, expected: StatusCode) {
     while status(router, user, password).await != expected {
         tokio::time::sleep(Duration::from_millis(5)).await;

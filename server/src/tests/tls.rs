@@ -103,6 +103,16 @@ async fn the_public_port_speaks_tls_and_asks_for_a_password() {
 }
 
 #[tokio::test]
+async fn the_grpc_port_speaks_tls_too_and_offers_http_2() {
+    let server = Running::start_grpc_with(secured(&files("tls-grpc", &FIRST))).await;
+    assert!(FIRST.connect(&server, "h2").await.is_some());
+    assert!(FIRST.connect(&server, "http/1.1").await.is_none());
+    let said = said_in_plain_text(&server, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    // An alert of TLS at most; in the clear a server's SETTINGS would come.
+    assert!(said.len() < 9, "{said:?}");
+}
+
+#[tokio::test]
 async fn only_http_1_1_is_offered() {
     let server = Running::start(secured(&files("tls-alpn", &FIRST))).await;
     assert!(FIRST.connect(&server, "h2").await.is_none());

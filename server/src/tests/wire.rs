@@ -45,6 +45,16 @@ impl Running {
         Self::spawn(server, address)
     }
 
+    /// The same, but clients connect to its port for gRPC.
+    pub(super) async fn start_grpc_with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new("machine", in_memory(), ([127, 0, 0, 1], 0).into());
+        config.grpc_address = Some(([127, 0, 0, 1], 0).into());
+        change(&mut config);
+        let server = Server::bind(config).await.unwrap();
+        let address = server.grpc_address().unwrap();
+        Self::spawn(server, address)
+    }
+
     fn spawn(server: Server, address: std::net::SocketAddr) -> Self {
         let (stop, stopped) = mpsc::channel(2);
         Self { address, stop, task: tokio::spawn(server.run(stopped)) }
