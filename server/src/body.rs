@@ -101,6 +101,18 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
     Ok(Whole { bytes: bytes.into(), held })
 }
 
+/// About how many bytes a body has, from the head alone; 0 if that does not tell. What is packed is taken to be four
+/// times as long.
+pub(crate) fn announced(headers: &HeaderMap, body: &Body) -> usize {
+    const PACKED: usize = 4;
+    let packed = || {
+        let length = headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse::<usize>().ok()?;
+        headers.contains_key(header::CONTENT_ENCODING).then(|| length.saturating_mul(PACKED))
+    };
+    let lower = || usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    packed().unwrap_or_else(lower)
+}
+
 /// The next bytes of the body, none at its end; trailers are skipped.
 pub(crate) async fn next(body: &mut Body) -> Result<Option<Bytes>, Problem> {
     while let Some(frame) = body.frame().await {

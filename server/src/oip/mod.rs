@@ -18,7 +18,7 @@ mod score;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Bytes, HttpBody as _};
+use axum::body::Bytes;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
@@ -76,8 +76,8 @@ async fn infer(
     let (head, body) = request.into_parts();
     body::require_inference(&head.headers)?;
     let header = request::header_length(&head.headers)?;
+    let announced = body::announced(&head.headers, &body);
     let body = body::unpacked(&head.headers, body, &app.bodies)?;
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     let mut reserved = app.rows.reserve(score::estimate(&app, &served, announced))?;
     let Whole { bytes, mut held } = body::read_whole(body, app.limits.max_body_bytes, &app.bodies).await?;
     let Asked { id, rows, outputs } = parse(&app, &served, bytes, header).await?;

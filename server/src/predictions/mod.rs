@@ -24,7 +24,7 @@ use self::csv::Csv;
 use self::format::Format;
 use self::lines::{Ndjson, Parser};
 use self::table::Rules;
-use crate::body::unpacked;
+use crate::body::{self, unpacked};
 use crate::config::Limits;
 use crate::problem::Problem;
 use crate::query;
@@ -34,8 +34,9 @@ use crate::state::{App, Served};
 pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Result<Response, Problem> {
     let asked = Asked::by(&request)?;
     let served = Arc::clone(app.model()?);
-    let batch = Batch { app, served, asked };
     let (head, body) = request.into_parts();
+    let announced = body::announced(&head.headers, &body);
+    let batch = Batch { app, served, asked, announced };
     let body = unpacked(&head.headers, body, &batch.app.bodies)?;
     match (batch.asked.form, batch.asked.answers.format()) {
         (Format::Json, _) | (_, Format::Json) => whole::answer(batch, body).await,
@@ -55,6 +56,8 @@ struct Batch {
     app: Arc<App>,
     served: Arc<Served>,
     asked: Asked,
+    /// The bytes of its body, about.
+    announced: usize,
 }
 
 /// What its query and its headers say.

@@ -31,7 +31,7 @@ const WAITING_CHUNKS: usize = 2;
 
 /// Answers as soon as it is known that rows of this kind can be read; what comes after is told in the lines.
 pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem> {
-    let Batch { app, served, asked } = batch;
+    let Batch { app, served, asked, announced: _ } = batch;
     let reserved = app.rows.reserve(CHUNK_ROWS)?;
     let mut source = Source::open(&app, body).await?;
     let (parser, passed) = match asked.form {

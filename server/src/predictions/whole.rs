@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody as _};
+use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http_body_util::{BodyExt as _, Full};
@@ -20,8 +20,7 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
     let batch = Arc::new(batch);
     let app = &batch.app;
     // Decided before a byte of the body is read; how many rows it has is known only then.
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
-    let mut reserved = app.rows.reserve(batch.estimate(announced))?;
+    let mut reserved = app.rows.reserve(batch.estimate(batch.announced))?;
     let body = body::read_whole(body, app.limits.max_body_bytes, &app.bodies).await?;
     let table = Arc::new(parse(&batch, &body.bytes).await?);
     let rows = table.values.len() / batch.served.width();

@@ -102,6 +102,28 @@ async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows
 }
 
 #[tokio::test]
+async fn what_is_packed_is_admitted_by_its_length_too_before_a_byte_of_it_is_read() {
+    let limits = Limits { max_batch_rows: 1_000, max_concurrent_rows: CHUNK_ROWS + 500, ..Limits::default() };
+    let router = app::http(&limited(limits));
+    let (held, body) = open_body();
+    held.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
+    let first = stream(&router, body).await;
+    for path in ["/predictions", "/v2/models/machine/infer"] {
+        let (unread, body) = open_body();
+        let request = Request::post(path)
+            .header("content-type", JSON)
+            .header("content-encoding", "gzip")
+            .header("content-length", "3000")
+            .body(body)
+            .unwrap();
+        let refused = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(unread.is_closed());
+    }
+    drop(first);
+}
+
+#[tokio::test]
 async fn beyond_the_requests_in_flight_others_are_told_to_come_back_and_probes_are_answered() {
     let app = limited(Limits { max_concurrent_requests: 2, ..Limits::default() });
     let router = app::http(&app);
