@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 
 use api::job::{Owner, RevisionTarget};
 use api::{labels, names};
-use detectors::Description;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::train::{MOST_BYTES, Trained};
+use crate::train::{MOST_BYTES, Trained, description_json, remedy};
 
 /// A model that does not fit a ConfigMap.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -65,22 +64,9 @@ fn owner_reference(owner: &Owner) -> OwnerReference {
     }
 }
 
-pub(crate) fn description_json(description: &Description) -> String {
-    // Serializing plain data into memory cannot fail; an empty description is refused by every reader.
-    serde_json::to_string(description).unwrap_or_default()
-}
-
-/// Which parameters decide the size.
-pub(crate) fn remedy(description: &Description) -> String {
-    match &description.detector.isolation_forest {
-        Some(forest) => format!("trees ({}) or sampleSize ({})", forest.trees, forest.sample_size),
-        None => "the detector's parameters".to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use detectors::{DetectorConfig, IsolationForestConfig, ThresholdConfig};
+    use detectors::{Description, DetectorConfig, IsolationForestConfig, ThresholdConfig};
 
     use super::*;
 

@@ -6,7 +6,6 @@ use detectors::description::{DESCRIPTION_VERSION, reasons};
 use detectors::{Description, Model, TrainError, Warning};
 
 use crate::data::{InputError, read_csv};
-use crate::revision::{description_json, remedy};
 
 /// Most bytes of model and description that a revision holds. The API server takes 1,048,576 in a ConfigMap; the rest
 /// is for metadata.
@@ -124,6 +123,19 @@ fn describe(input: &TrainingInput, model: &Model, bytes: &[u8]) -> Description {
         model_digest: digest(bytes),
         model_bytes: bytes.len() as u64,
         warnings: model.warnings().to_vec(),
+    }
+}
+
+pub(crate) fn description_json(description: &Description) -> String {
+    // Serializing plain data into memory cannot fail; an empty description is refused by every reader.
+    serde_json::to_string(description).unwrap_or_default()
+}
+
+/// Which parameters decide the size.
+pub(crate) fn remedy(description: &Description) -> String {
+    match &description.detector.isolation_forest {
+        Some(forest) => format!("trees ({}) or sampleSize ({})", forest.trees, forest.sample_size),
+        None => "the detector's parameters".to_owned(),
     }
 }
 
