@@ -49,6 +49,11 @@ impl Failures {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(model).copied().unwrap_or_default()
     }
 
+    /// Forgets models that are gone.
+    pub fn retain(&self, alive: impl Fn(&ModelRef) -> bool) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).retain(|model, _| alive(model));
+    }
+
     /// It succeeded, or is gone.
     pub fn clear(&self, model: &ModelRef) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(model);

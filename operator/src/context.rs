@@ -76,6 +76,7 @@ impl Context {
     /// Forgets what belongs to models that no longer exist.
     pub fn forget_the_gone(&self) {
         let alive: BTreeSet<ModelRef> = self.memory.models.state().iter().map(|s| s.reference()).collect();
+        self.memory.forget_the_gone();
         self.contents.retain(&alive);
         self.altered.retain(&alive);
     }

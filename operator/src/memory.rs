@@ -173,6 +173,18 @@ impl Memory {
         self.trigger(self.slots.waiting());
     }
 
+    /// Forgets what a reconcile that was still running wrote down of models that had gone meanwhile.
+    pub fn forget_the_gone(&self) {
+        // (who is gone is asked entry by entry: an entry is never older than its model)
+        let alive = |model: &ModelRef| {
+            self.models.get(&ObjectRef::new(&model.name).within(&model.namespace)).is_some()
+        };
+        self.children.retain(alive);
+        self.failures.retain(alive);
+        self.published.retain(alive);
+        self.slots.retain(alive);
+    }
+
     /// Models that ask for the same host and path: one may have to give way to another.
     fn rivals(&self, stored: &Stored) -> BTreeSet<ModelRef> {
         let place =
@@ -230,12 +242,16 @@ impl Published {
         patched.version != version || std::mem::take(&mut patched.waited_for)
     }
 
+    fn retain(&self, alive: impl Fn(&ModelRef) -> bool) {
+        lock(&self.inner).retain(|model, _| alive(model));
+    }
+
     fn forget(&self, model: &ModelRef) {
         lock(&self.inner).remove(model);
     }
 }
 
-/// Training slots. A reconcile reserves one before it decides to train, so that two at once do not both take the last.
+/// Training slots. A reconcile that would train reserves one first, so that two at once do not both take the last.
 #[derive(Default)]
 pub struct Slots {
     inner: Mutex<(BTreeSet<ModelRef>, BTreeSet<ModelRef>)>,
@@ -263,11 +279,22 @@ impl Slots {
         if reserved.remove(model) { waiting.clone() } else { BTreeSet::new() }
     }
 
+    /// The model has nothing to train.
+    pub fn waits_no_more(&self, model: &ModelRef) {
+        lock(&self.inner).1.remove(model);
+    }
+
     /// The model is gone.
     fn forget(&self, model: &ModelRef) {
         let (reserved, waiting) = &mut *lock(&self.inner);
         reserved.remove(model);
         waiting.remove(model);
+    }
+
+    fn retain(&self, alive: impl Fn(&ModelRef) -> bool) {
+        let (reserved, waiting) = &mut *lock(&self.inner);
+        reserved.retain(&alive);
+        waiting.retain(&alive);
     }
 
     /// Models that wait.

@@ -15,16 +15,17 @@ use kube::runtime::controller::Action;
 use crate::apply::{Attempt, apply};
 use crate::backoff;
 use crate::context::Context;
-use crate::desired::plan;
+use crate::desired;
 use crate::kinds::{Kind, resource_name};
 use crate::models::Stored;
-use crate::observe::{ObserveError, Seen, observe, sooner};
+use crate::observe::{ObserveError, Seen, observe, sooner, take_training_slot};
 use crate::outcome::{Plan, Problem, Troubles};
 use crate::publish::{PublishError, interrupted, publish};
 use crate::references::ReferenceKind;
 use crate::status::{Outcome, status, unreadable};
+use crate::store::ModelRef;
 use crate::telemetry::ReconcileOutcome;
-use crate::validate::validate;
+use crate::validate::{Validated, validate};
 use crate::writes::WriteError;
 
 /// After so many failures in a row a failure is told in status: a single one heals unnoticed.
@@ -139,7 +140,7 @@ async fn see_and_act(
     model: &Arc<AnomalyModel>,
     now: Timestamp,
 ) -> Result<(Pass, bool), Error> {
-    let seen = observe(context, model, now).await?;
+    let mut seen = observe(context, model, now).await?;
     let validated = match validate(&seen.observed, &context.settings) {
         Ok(validated) => validated,
         Err(invalid) => {
@@ -148,7 +149,7 @@ async fn see_and_act(
             return Ok((Pass::Invalid, false));
         }
     };
-    let plan = plan(&validated, &seen.observed, &context.settings);
+    let plan = plan(context, &stored.reference(), &validated, &mut seen);
     let attempt = apply(context, &seen, &plan).await;
     if let Some(WriteError::Leaving { object }) = &attempt.error {
         tracing::debug!(model = %stored.reference(), object, "the namespace is being deleted");
@@ -159,6 +160,21 @@ async fn see_and_act(
     publish(context, stored, &doubted(stored, context, model, next, now)).await?;
     let started = attempt.applied.started;
     Ok((Pass::Done(next_look(&seen, &plan, attempt)?), started))
+}
+
+/// The plan. A place among the trainings of all models is taken only if one would start now: taken in advance, it would
+/// keep others waiting for nothing.
+fn plan(context: &Context, at: &ModelRef, validated: &Validated, seen: &mut Seen) -> Plan {
+    let plan = desired::plan(validated, &seen.observed, &context.settings);
+    if plan.start.is_none() {
+        context.memory.slots.waits_no_more(at);
+        return plan;
+    }
+    if take_training_slot(context, at) {
+        return plan;
+    }
+    seen.observed.training_slot_free = false;
+    desired::plan(validated, &seen.observed, &context.settings)
 }
 
 /// What status is told: what happened, and a failure that does not heal.

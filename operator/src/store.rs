@@ -175,6 +175,11 @@ impl Store {
         first
     }
 
+    /// Forgets own writes for models that are gone.
+    pub fn retain(&self, alive: impl Fn(&ModelRef) -> bool) {
+        self.lock().written.retain(|model, _| alive(model));
+    }
+
     /// The model is gone.
     pub fn forget(&self, model: &ModelRef) {
         self.lock().written.remove(model);
