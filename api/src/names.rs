@@ -16,10 +16,17 @@ pub const PORT_PUBLIC: &str = "public";
 /// Number of [`PORT_PUBLIC`].
 pub const PORT_PUBLIC_NUMBER: i32 = 8080;
 
+/// Name of the port that serves the Open Inference Protocol over gRPC, in the cluster.
+pub const PORT_GRPC: &str = "grpc";
+/// Number of [`PORT_GRPC`].
+pub const PORT_GRPC_NUMBER: i32 = 8001;
+
 /// Key of the model file in a revision's `binaryData`.
 pub const MODEL_FILE: &str = "model.afm";
 /// Key of the description in a revision's `data`.
 pub const DESCRIPTION_FILE: &str = "description.json";
+/// Keys of a certificate in a Secret of type `kubernetes.io/tls`: the chain, its private key, who signed it.
+pub const TLS_KEYS: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
 /// Key of the htpasswd lines in a basic-auth Secret; the only one, because Traefik demands that.
 pub const HTPASSWD_KEY: &str = "auth";
 
@@ -69,6 +76,11 @@ pub fn middleware(model: &str) -> String {
 /// ConfigMap with the Grafana dashboards.
 pub fn dashboards(model: &str) -> String {
     format!("{model}-dashboards")
+}
+
+/// Name of the scoring pods in a certificate: that of their Service.
+pub fn server_host(model: &str, namespace: &str) -> String {
+    format!("{model}.{namespace}.svc")
 }
 
 /// Whether a model may have this name.

@@ -66,6 +66,12 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
     resources("spec.training.resources", &spec.training.resources, &mut errors);
     resources("spec.serving.resources", &spec.serving.resources, &mut errors);
     limits::limits(&spec.serving.limits, &mut errors);
+    if spec.serving.page.recent_values && !spec.serving.page.recent_verdicts {
+        errors.push(FieldError {
+            path: "spec.serving.page.recentValues".into(),
+            message: "recentValues needs recentVerdicts: values are shown beside verdicts".into(),
+        });
+    }
     if let Some(tls) = &spec.serving.tls
         && [credentials(name), htpasswd(name)].contains(&tls.secret_name)
     {
@@ -150,8 +156,9 @@ mod tests {
 
     #[test]
     fn every_fault_is_named_with_its_path() {
-        let mut bad =
-            spec(", serving: {resources: {limits: {memory: lots}}}, ingress: {host: a.example.com}");
+        let mut bad = spec(
+            ", serving: {resources: {limits: {memory: lots}}, page: {recentValues: true}}, ingress: {host: a.example.com}",
+        );
         bad.features.push(bad.features[0].clone());
         bad.training.source.inline = None;
         bad.ingress
@@ -167,6 +174,7 @@ mod tests {
                 "spec.features[1].name",
                 "spec.training.source",
                 "spec.serving.resources.limits[memory]",
+                "spec.serving.page.recentValues",
                 "spec.ingress.annotations[nginx.ingress.kubernetes.io/auth-url]",
             ]
         );

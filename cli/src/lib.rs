@@ -4,6 +4,7 @@
 //!
 //! No cluster is asked for anything, ever.
 
+mod limits;
 pub mod manifest;
 pub mod plan;
 pub mod replay;

@@ -17,6 +17,8 @@ pub struct Plan {
     pub input: TrainingInput,
     /// The CSV.
     pub data: Vec<u8>,
+    /// What the server takes on.
+    pub limits: api::spec::Limits,
     /// What the manifest asks for and this process does not do.
     pub not_done: Vec<&'static str>,
 }
@@ -88,7 +90,7 @@ impl Plan {
         let Model { id, spec } = choose(manifest, wanted)?;
         let (origin, data) = source(manifest, id, spec)?;
         let input = training_input(id, spec, origin, &data);
-        Ok(Self { id: id.clone(), input, data, not_done: not_done(spec) })
+        Ok(Self { id: id.clone(), input, data, limits: spec.serving.limits, not_done: not_done(spec) })
     }
 }
 
@@ -170,7 +172,8 @@ fn training_input(id: &Id, spec: &AnomalyModelSpec, origin: String, data: &[u8])
 fn not_done(spec: &AnomalyModelSpec) -> Vec<&'static str> {
     let exposed = spec.ingress.is_some().then_some("spec.ingress (and with it the password)");
     let scaled = (spec.serving.replicas != 1).then_some("spec.serving.replicas");
-    exposed.into_iter().chain(scaled).collect()
+    let encrypted = spec.serving.tls.is_some().then_some("spec.serving.tls");
+    exposed.into_iter().chain(scaled).chain(encrypted).collect()
 }
 
 fn found(others: &[String]) -> String {

@@ -10,6 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use trainer::{Trained, TrainerError};
 
+use crate::limits::limits;
 use crate::manifest::{Manifest, ManifestError};
 use crate::plan::{Plan, PlanError};
 
@@ -132,6 +133,7 @@ fn configuration(plan: &Plan, trained: Trained, port: u16) -> Config {
     let source = Source::Memory { model: trained.model, description: Box::new(trained.description) };
     let mut config = Config::new(&plan.id.name, source, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     config.model_namespace.clone_from(&plan.id.namespace);
+    config.limits = limits(&plan.limits);
     config
 }
 

@@ -65,7 +65,7 @@ impl Arm<'_> {
             delete_jobs,
             reject,
             prune_revisions,
-            decisions: _,
+            decisions,
             look_again: _,
         } = plan;
         // Before anything is decided by who owns a revision.
@@ -78,7 +78,7 @@ impl Arm<'_> {
         // A Job that is obsolete must not hold the place of its successor.
         self.delete(Kind::Job, delete_jobs).await?;
         self.train(children, start.as_ref(), missing_input.as_ref()).await?;
-        self.serve(children).await?;
+        self.serve(children, decisions.hold.is_some()).await?;
         // What was wanted before is removed once its successor stands.
         self.prune(&Kind::ALL).await?;
         self.delete(Kind::ConfigMap, prune_revisions).await
@@ -104,15 +104,20 @@ impl Arm<'_> {
     }
 
     /// Each step needs the one before it: the htpasswd line is made of the credentials; pods mount it; who may reach a
-    /// pod is said before there is one; the Ingress comes last, when all that guards it is in place.
-    async fn serve(&mut self, children: &Children) -> Result<(), WriteError> {
+    /// pod is said before there is one; Traefik knows how to speak with the pods before the Service tells it to; the
+    /// Ingress comes last, when all that guards it is in place. On `hold` what serves is left as it is.
+    async fn serve(&mut self, children: &Children, hold: bool) -> Result<(), WriteError> {
         let credentials = self.ensure(Kind::Secret, children.credentials.as_ref()).await?;
         let htpasswd = credentials && self.ensure(Kind::Secret, children.htpasswd.as_ref()).await?;
+        if hold {
+            return Ok(());
+        }
         let policy = self.ensure(Kind::NetworkPolicy, children.network_policy.as_ref()).await?;
         let deployment =
             htpasswd && policy && self.ensure(Kind::Deployment, children.deployment.as_ref()).await?;
         self.hand.applied.deployment_in_place = deployment;
-        let service = self.ensure(Kind::Service, children.service.as_ref()).await?;
+        let transport = self.ensure(Kind::ServersTransport, children.servers_transport.as_ref()).await?;
+        let service = transport && self.ensure(Kind::Service, children.service.as_ref()).await?;
         let middleware = htpasswd && self.ensure(Kind::Middleware, children.middleware.as_ref()).await?;
         if deployment && service && middleware {
             self.hand.applied.ingress_in_place =
@@ -164,6 +169,7 @@ impl Arm<'_> {
             deployment,
             service,
             middleware,
+            servers_transport,
             ingress,
             service_monitor,
             prometheus_rule,
@@ -179,6 +185,7 @@ impl Arm<'_> {
             (Kind::Deployment, deployment.as_ref().map(ResourceExt::name_any)),
             (Kind::Service, service.as_ref().map(ResourceExt::name_any)),
             (Kind::Middleware, middleware.as_ref().map(ResourceExt::name_any)),
+            (Kind::ServersTransport, servers_transport.as_ref().map(ResourceExt::name_any)),
             (Kind::Ingress, ingress.as_ref().map(ResourceExt::name_any)),
             (Kind::ServiceMonitor, service_monitor.as_ref().map(ResourceExt::name_any)),
             (Kind::PrometheusRule, prometheus_rule.as_ref().map(ResourceExt::name_any)),

@@ -67,6 +67,8 @@ pub struct Secret {
     pub credentials: Option<Credentials>,
     /// Whether it holds htpasswd lines under the single key `auth`; if not, why not.
     pub htpasswd: Result<(), String>,
+    /// Whether it holds a certificate and its key; if not, why not. If so, whether also the certificate of who signed it.
+    pub certificate: Result<bool, String>,
 }
 
 /// An IngressClass.
@@ -224,6 +226,7 @@ fn secret(live: &Value) -> Secret {
         digest: owned_fields::live_digest(live, labels::OPERATOR),
         credentials,
         htpasswd: htpasswd(data),
+        certificate: certificate(data),
     }
 }
 
@@ -252,6 +255,26 @@ fn htpasswd(data: &Value) -> Result<(), String> {
         users += 1;
     }
     if users == 0 { Err("expected at least one line user:hash".into()) } else { Ok(()) }
+}
+
+/// Whether the keys hold PEM of the right kind; whether the two belong together is the server's to say.
+fn certificate(data: &Value) -> Result<bool, String> {
+    let [chain, key, authority] = names::TLS_KEYS;
+    let holds = |name: &str, what: &str| {
+        let text = decoded(&data[name]).and_then(|bytes| String::from_utf8(bytes).ok());
+        text.is_some_and(|text| {
+            text.lines().any(|line| line.starts_with("-----BEGIN ") && line.trim_end().ends_with(what))
+        })
+    };
+    for (name, what) in [(chain, "CERTIFICATE-----"), (key, "PRIVATE KEY-----")] {
+        if data.get(name).is_none() {
+            return Err(format!("it has no key {name}"));
+        }
+        if !holds(name, what) {
+            return Err(format!("expected PEM with a line -----BEGIN … {what} under {name}"));
+        }
+    }
+    Ok(holds(authority, "CERTIFICATE-----"))
 }
 
 fn class(live: &IngressClass) -> Class {

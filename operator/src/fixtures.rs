@@ -14,7 +14,7 @@ use crate::desired;
 use crate::monitoring;
 use crate::observed::{
     Auth, Credentials, Deployment, IngressClass, Job, JobState, MonitoringKinds, Observed, Password,
-    Presence, Revision, Source,
+    Presence, Revision, Source, Tls,
 };
 use crate::outcome::{Applied, Plan};
 use crate::settings::{SecretsAccess, Settings};
@@ -73,6 +73,7 @@ impl World {
             deployment: None,
             pod_problems: Vec::new(),
             auth: Auth::NotAsked,
+            tls: Tls::NotAsked,
             ingress_class: None,
             ingress_exists: false,
             middleware_installed: true,
@@ -81,6 +82,7 @@ impl World {
                 prometheus_rule: Presence::Installed,
                 watch_failing: None,
             },
+            servers_transport_installed: true,
             host_conflict: None,
             training_slot_free: true,
             fresh_password: Password("freshly-made".into()),
@@ -129,6 +131,15 @@ impl World {
         world.observed.auth = Auth::Generated(None);
         world.observed.ingress_class =
             Some(IngressClass::Found { name: "web".into(), controller: controller.to_owned() });
+        world
+    }
+
+    /// With a certificate for the pods that a private authority signed.
+    pub(crate) fn with_tls(self) -> Self {
+        let mut world = self.edited(|spec| {
+            spec.serving.tls = Some(serde_yaml::from_str("{secretName: certificate}").unwrap());
+        });
+        world.observed.tls = Tls::Named { authority: true };
         world
     }
 
@@ -234,7 +245,9 @@ impl World {
             applied.failures.iter().chain(&applied.conflicts).map(|p| p.object.as_str()).collect();
         let paused = applied.paused;
         let good = |kind: &str| !paused && !problems.iter().any(|object| object.starts_with(kind));
-        let (job, deployment, ingress) = (good("Job "), good("Deployment "), good("Ingress "));
+        let serves = plan.decisions.hold.is_none();
+        let (job, deployment) = (good("Job "), serves && good("Deployment "));
+        let ingress = serves && good("Ingress ");
         applied.started = plan.start.is_some() && job;
         applied.deployment_in_place = deployment;
         applied.deployment_written = deployment && plan.children.deployment != self.deployed;
@@ -256,7 +269,8 @@ impl World {
             let password = o.fresh_password.0.clone();
             o.auth = Auth::Generated(Some(Credentials { username: "machine".into(), password }));
         }
-        o.ingress_exists = plan.children.ingress.is_some();
+        let held = plan.decisions.hold.is_some() && !o.ingress_exists;
+        o.ingress_exists = plan.children.ingress.is_some() && !held;
         if self.applied.deployment_written {
             self.deployed.clone_from(&plan.children.deployment);
             self.deploy();

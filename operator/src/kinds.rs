@@ -28,6 +28,8 @@ pub enum Kind {
     Service,
     /// Applied, if its custom resource definition is installed.
     Middleware,
+    /// Applied, if its custom resource definition is installed.
+    ServersTransport,
     /// Applied last of what serves, deleted first.
     Ingress,
     /// ConfigMaps with dashboards: applied, and watched with their content, unlike all others.
@@ -40,7 +42,7 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Job,
         Self::ConfigMap,
         Self::Pod,
@@ -52,6 +54,7 @@ impl Kind {
         Self::Deployment,
         Self::Service,
         Self::Middleware,
+        Self::ServersTransport,
         Self::Ingress,
         Self::Dashboards,
         Self::ServiceMonitor,
@@ -70,6 +73,9 @@ impl Kind {
                 plural,
             )
         };
+        let traefik = |kind: &str, plural: &str| {
+            ApiResource::from_gvk_with_plural(&GroupVersionKind::gvk("traefik.io", "v1alpha1", kind), plural)
+        };
         match self {
             Self::Job => of::<batch::v1::Job>(),
             Self::ConfigMap | Self::Dashboards => of::<core::v1::ConfigMap>(),
@@ -81,10 +87,8 @@ impl Kind {
             Self::NetworkPolicy => of::<networking::v1::NetworkPolicy>(),
             Self::Deployment => of::<apps::v1::Deployment>(),
             Self::Service => of::<core::v1::Service>(),
-            Self::Middleware => ApiResource::from_gvk_with_plural(
-                &GroupVersionKind::gvk("traefik.io", "v1alpha1", "Middleware"),
-                "middlewares",
-            ),
+            Self::Middleware => traefik("Middleware", "middlewares"),
+            Self::ServersTransport => traefik("ServersTransport", "serverstransports"),
             Self::Ingress => of::<networking::v1::Ingress>(),
             Self::ServiceMonitor => monitoring("ServiceMonitor", "servicemonitors"),
             Self::PrometheusRule => monitoring("PrometheusRule", "prometheusrules"),
@@ -105,6 +109,7 @@ impl Kind {
             Self::Deployment => "Deployment",
             Self::Service => "Service",
             Self::Middleware => "Middleware",
+            Self::ServersTransport => "ServersTransport",
             Self::Ingress => "Ingress",
             Self::ServiceMonitor => "ServiceMonitor",
             Self::PrometheusRule => "PrometheusRule",
@@ -118,7 +123,7 @@ impl Kind {
 
     /// Whether it may be missing in a cluster.
     pub fn optional(self) -> bool {
-        self == Self::Middleware || self.is_prometheus()
+        matches!(self, Self::Middleware | Self::ServersTransport) || self.is_prometheus()
     }
 
     /// Whether it is a kind of Prometheus' operator. Nothing but monitoring waits for these: a model is trained and

@@ -18,7 +18,7 @@ use crate::facts::{self, Child, Facts, Pod};
 use crate::kinds::{Kind, resource_name};
 use crate::observed::{
     Auth, Credentials, Deployment, IngressClass, Job, JobState, MonitoringKinds, Observed, Password,
-    PodProblem, Presence, Revision, Source,
+    PodProblem, Presence, Revision, Source, Tls,
 };
 use crate::references::{Known, Reference, ReferenceKind};
 use crate::settings::SecretsAccess;
@@ -95,12 +95,15 @@ pub async fn observe(
         revisions,
         deployment: eye.deployment(),
         auth: eye.auth().await?,
+        tls: eye.tls().await?,
         ingress_class: eye.ingress_class().await?,
         ingress_exists: eye.ours(Kind::Ingress).iter().any(|child| !child.deleting),
         middleware_installed: context.memory.is_installed(Kind::Middleware),
         monitoring: eye.monitoring_kinds(),
+        servers_transport_installed: context.memory.is_installed(Kind::ServersTransport),
         host_conflict: eye.host_conflict(),
-        training_slot_free: eye.training_slot_free(),
+        // Whether it is, is asked when a training would start: who asks takes it.
+        training_slot_free: true,
         fresh_password: Password(fresh_password()?),
     };
     Ok(Seen { observed, orphans, look_again })
@@ -304,18 +307,38 @@ impl Eye<'_> {
     }
 
     async fn named(&self, name: &str) -> Result<Auth, ObserveError> {
+        Ok(match self.secret(name).await? {
+            Ok(None) => Auth::NamedNotFound,
+            Ok(Some(secret)) => secret.htpasswd.map_or_else(Auth::NamedInvalid, |()| Auth::Named),
+            Err(forbidden) => Auth::NamedInvalid(forbidden),
+        })
+    }
+
+    async fn tls(&self) -> Result<Tls, ObserveError> {
+        let Some(tls) = &self.model.spec.serving.tls else { return Ok(Tls::NotAsked) };
+        if self.context.settings.secrets == SecretsAccess::None {
+            return Ok(Tls::Unseen);
+        }
+        Ok(match self.secret(&tls.secret_name).await? {
+            Ok(None) => Tls::NotFound,
+            Ok(Some(secret)) => {
+                secret.certificate.map_or_else(Tls::Invalid, |authority| Tls::Named { authority })
+            }
+            Err(forbidden) => Tls::Invalid(forbidden),
+        })
+    }
+
+    /// A Secret that the model names; or why the operator may not read it.
+    async fn secret(&self, name: &str) -> Result<Result<Option<contents::Secret>, String>, ObserveError> {
         let version = match self.known(ReferenceKind::Secret, name) {
-            Known::Absent => return Ok(Auth::NamedNotFound),
+            Known::Absent => return Ok(Ok(None)),
             Known::Nothing => None,
             Known::Version(version) => Some(version),
         };
         let Context { client, contents, .. } = self.context;
         match contents.secret(client, &self.at.namespace, name, version.as_deref()).await {
-            Ok(None) => Ok(Auth::NamedNotFound),
-            Ok(Some(secret)) => Ok(secret.htpasswd.map_or_else(Auth::NamedInvalid, |()| Auth::Named)),
-            Err(kube::Error::Api(status)) if status.code == 403 => {
-                Ok(Auth::NamedInvalid(status.message.clone()))
-            }
+            Ok(secret) => Ok(Ok(secret)),
+            Err(kube::Error::Api(status)) if status.code == 403 => Ok(Err(status.message.clone())),
             Err(error) => Err(cannot(format!("Secret {}/{name}", self.at.namespace))(error)),
         }
     }
@@ -387,17 +410,18 @@ impl Eye<'_> {
         });
         older.min().map(|(_, other)| other.to_string())
     }
+}
 
-    fn training_slot_free(&self) -> bool {
-        let memory = &self.context.memory;
-        let active = |child: &&Arc<Child>| {
-            matches!(&child.facts, Facts::Job(job) if job.state == JobState::Active) && !child.deleting
-        };
-        let jobs = memory.children.all(Kind::Job);
-        let busy: BTreeSet<ModelRef> =
-            jobs.iter().filter(active).map(|child| ModelRef::new(&child.namespace, &child.model)).collect();
-        memory.slots.reserve(&self.at, &busy, self.context.settings.max_concurrent_trainings)
-    }
+/// Takes a place among the trainings of all models, if there is one.
+pub fn take_training_slot(context: &Context, model: &ModelRef) -> bool {
+    let memory = &context.memory;
+    let active = |child: &&Arc<Child>| {
+        matches!(&child.facts, Facts::Job(job) if job.state == JobState::Active) && !child.deleting
+    };
+    let jobs = memory.children.all(Kind::Job);
+    let busy: BTreeSet<ModelRef> =
+        jobs.iter().filter(active).map(|child| ModelRef::new(&child.namespace, &child.model)).collect();
+    memory.slots.reserve(model, &busy, context.settings.max_concurrent_trainings)
 }
 
 /// The earlier of two moments.

@@ -33,6 +33,8 @@ pub struct Observed {
     pub pod_problems: Vec<PodProblem>,
     /// Who may ask.
     pub auth: Auth,
+    /// The certificate of the scoring pods.
+    pub tls: Tls,
     /// The IngressClass that applies; `None` when no ingress is asked for.
     pub ingress_class: Option<IngressClass>,
     /// Whether an Ingress of ours exists.
@@ -41,6 +43,8 @@ pub struct Observed {
     pub middleware_installed: bool,
     /// Whether the kinds of Prometheus' operator can be used.
     pub monitoring: MonitoringKinds,
+    /// Whether `serverstransports.traefik.io` is installed.
+    pub servers_transport_installed: bool,
     /// `namespace/name` of an older model that holds this host and path.
     pub host_conflict: Option<String>,
     /// Whether another training may start, of all models' (`maxConcurrentTrainings`).
@@ -232,6 +236,24 @@ pub enum Auth {
     NamedInvalid(String),
     /// The operator may not touch Secrets and none is named.
     Required,
+}
+
+/// The certificate of the scoring pods.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Tls {
+    /// The pods speak plain HTTP.
+    NotAsked,
+    /// The Secret has a certificate and its key.
+    Named {
+        /// Whether it also says who signed the certificate.
+        authority: bool,
+    },
+    /// The Secret does not exist.
+    NotFound,
+    /// The Secret cannot be used, and why.
+    Invalid(String),
+    /// The operator may not look at Secrets.
+    Unseen,
 }
 
 /// A password that no log can show.

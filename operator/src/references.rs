@@ -15,7 +15,7 @@ use crate::store::{ModelRef, Scope};
 pub enum ReferenceKind {
     /// Training data.
     ConfigMap,
-    /// htpasswd lines.
+    /// htpasswd lines, certificates.
     Secret,
     /// The class of the Ingress.
     IngressClass,
@@ -65,9 +65,11 @@ pub enum Known {
 pub fn of(namespace: &str, spec: &AnomalyModelSpec) -> BTreeSet<Reference> {
     let source = spec.training.source.config_map.as_ref();
     let secret = spec.ingress.as_ref().and_then(|ingress| ingress.basic_auth.as_ref());
+    let certificate = spec.serving.tls.as_ref();
     [
         source.map(|s| (ReferenceKind::ConfigMap, namespace, s.name.as_str())),
         secret.map(|s| (ReferenceKind::Secret, namespace, s.secret_name.as_str())),
+        certificate.map(|s| (ReferenceKind::Secret, namespace, s.secret_name.as_str())),
         spec.ingress.as_ref().map(|_| (ReferenceKind::IngressClass, "", ANY)),
     ]
     .into_iter()

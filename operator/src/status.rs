@@ -60,7 +60,7 @@ fn of_plan(view: &View<'_>) -> AnomalyModelStatus {
     let exposed = exposed::verdict(view);
     let verdicts = Verdicts {
         ready: ready::verdict(view, &trained, exposed.as_ref()),
-        serving: serving::verdict(view.observed, view.serve.is_some()),
+        serving: serving::verdict(view.observed, view.serve.is_some(), view.decisions.hold.as_ref()),
         progressing: progressing::verdict(view, &trained),
         trained,
         exposed,
@@ -83,7 +83,7 @@ fn of_invalid(observed: &Observed, invalid: &Invalid) -> AnomalyModelStatus {
     let message = invalid.to_string();
     let verdicts = Verdicts {
         ready: Verdict::no(reason::INVALID_SPEC, message.clone()),
-        serving: serving::verdict(observed, observed.deployment.is_some()),
+        serving: serving::verdict(observed, observed.deployment.is_some(), None),
         trained: Verdict::unknown(reason::INVALID_SPEC, "nothing is trained while the spec is invalid"),
         progressing: Verdict::no(reason::INVALID_SPEC, "nothing is done while the spec is invalid"),
         exposed: exposed::of_invalid(observed),

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use api::spec::{Ingress, Source as SourceSpec};
+use api::spec::{AccessLog, Ingress, Limits, Page, Source as SourceSpec};
 use api::validation::FieldError;
 use api::{labels, training_key, validation};
 use detectors::config::{ConfigError, DetectorConfig, ThresholdConfig};
@@ -46,6 +46,16 @@ pub struct Validated {
     pub server_resources: Resources,
     /// Scoring pods.
     pub replicas: i32,
+    /// What one scoring pod takes on.
+    pub limits: Limits,
+    /// Secret with the certificate of the scoring pods, if they speak TLS.
+    pub tls_secret: Option<String>,
+    /// What the page at `/` shows besides the model.
+    pub page: Page,
+    /// Which requests are a line in the log.
+    pub access_log: AccessLog,
+    /// Features whose drift is watched, if they are named.
+    pub drift_features: Option<Vec<String>>,
     /// How it is exposed, if it is.
     pub ingress: Option<Exposed>,
     /// What watches it.
@@ -145,6 +155,12 @@ pub fn validate(observed: &Observed, settings: &Settings) -> Result<Validated, I
         trainer_resources,
         server_resources,
         replicas: spec.serving.replicas,
+        limits: spec.serving.limits,
+        tls_secret: spec.serving.tls.as_ref().map(|tls| tls.secret_name.clone()),
+        page: spec.serving.page,
+        access_log: spec.serving.access_log,
+        drift_features: (spec.monitoring.drift_features.as_ref())
+            .map(|names| names.iter().map(|name| name.0.clone()).collect()),
         ingress: spec.ingress.as_ref().map(exposed),
         monitoring: monitoring::asked(spec, &settings.monitoring),
     })

@@ -119,6 +119,8 @@ impl Flags {
                 .drift_features
                 .map(|names| names.into_iter().filter(|n| !n.is_empty()).collect()),
         };
+        // What was accepted last may take its whole time.
+        let finish = Drain::default().finish.max(self.request_timeout + Duration::from_secs(2));
         Config {
             model_namespace: self.model_namespace,
             about,
@@ -128,7 +130,7 @@ impl Flags {
             access_log: self.access_log,
             traces: TraceConfig::from_env(),
             limits,
-            drain: Drain { lame_duck: self.lame_duck, ..Drain::default() },
+            drain: Drain { lame_duck: self.lame_duck, finish },
             ..Config::new(self.model_name, Source::Directory(self.model_dir), self.http_address)
         }
     }

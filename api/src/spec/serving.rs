@@ -131,6 +131,13 @@ pub struct ServingTls {
 /// What the page at `/` shows besides the model.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "kube",
+    schemars(extend("x-kubernetes-validations" = [{
+        "rule": "self.recentVerdicts || !self.recentValues",
+        "message": "recentValues needs recentVerdicts: values are shown beside verdicts"
+    }]))
+)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Page {
     /// The latest anomalies, also for those who come through the ingress: features by name and contribution.

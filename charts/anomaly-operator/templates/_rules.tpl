@@ -49,9 +49,9 @@ ConfigMaps).
 - apiGroups: [rbac.authorization.k8s.io]
   resources: [roles, rolebindings]
   verbs: [{{ join ", " $children }}]
-# Basic auth at Traefik; the kind need not be installed.
+# Basic auth at Traefik, and its TLS with the pods; the kinds need not be installed.
 - apiGroups: [traefik.io]
-  resources: [middlewares]
+  resources: [middlewares, serverstransports]
   verbs: [{{ join ", " $children }}]
 # What watches models; the kinds need not be installed.
 - apiGroups: [monitoring.coreos.com]

@@ -81,6 +81,29 @@ fn htpasswd_lines_are_checked_without_telling_what_they_say() {
 }
 
 #[test]
+fn a_certificate_needs_both_parts_and_tells_whether_it_can_be_verified() {
+    const CHAIN: &str = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n";
+    for kind in ["PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY"] {
+        let key = encoded(&format!("-----BEGIN {kind}-----\nAA==\n-----END {kind}-----\n"));
+        let whole = json!({"tls.crt": encoded(CHAIN), "tls.key": key});
+        assert_eq!(certificate(&whole), Ok(false), "{kind}");
+        let mut signed = whole.clone();
+        signed["ca.crt"] = json!(encoded(CHAIN));
+        assert_eq!(certificate(&signed), Ok(true), "{kind}");
+        for (name, message) in [("tls.crt", "no key tls.crt"), ("tls.key", "no key tls.key")] {
+            let mut part = signed.clone();
+            part.as_object_mut().unwrap().remove(name);
+            assert!(certificate(&part).unwrap_err().contains(message));
+            // cert-manager makes the Secret before it has anything to put there.
+            part[name] = json!("");
+            assert!(certificate(&part).unwrap_err().contains(name));
+        }
+    }
+    let swapped = json!({"tls.crt": encoded(CHAIN), "tls.key": encoded(CHAIN)});
+    assert!(certificate(&swapped).unwrap_err().contains("PRIVATE KEY"));
+}
+
+#[test]
 fn what_was_read_counts_for_the_version_asked_for_and_the_one_that_came() {
     let read = Read { asked: "1".into(), got: "3".into(), value: () };
     assert!(read.is_of("1") && read.is_of("3") && !read.is_of("2") && !read.is_of("4"));

@@ -1,6 +1,7 @@
 //! The container of the scoring pods. Pure.
 
 use api::names;
+use api::spec::{AccessLog, Limits, Page};
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
 use super::deployment::Public;
@@ -10,7 +11,10 @@ use crate::validate::Validated;
 
 /// `anomaly-server` with its flags.
 pub(super) fn server(model: &Validated, public: Option<&Public>, settings: &Settings) -> Container {
-    let mut ports = vec![port(names::PORT_HTTP, names::PORT_HTTP_NUMBER)];
+    let mut ports = vec![
+        port(names::PORT_HTTP, names::PORT_HTTP_NUMBER),
+        port(names::PORT_GRPC, names::PORT_GRPC_NUMBER),
+    ];
     // The public port exists only with a password to ask for.
     if public.is_some() {
         ports.push(port(names::PORT_PUBLIC, names::PORT_PUBLIC_NUMBER));
@@ -23,10 +27,10 @@ pub(super) fn server(model: &Validated, public: Option<&Public>, settings: &Sett
         ports: Some(ports),
         resources: Some(model.server_resources.to_pod()),
         security_context: Some(security::container()),
-        startup_probe: Some(probes::startup()),
-        readiness_probe: Some(probes::readiness()),
-        liveness_probe: Some(probes::liveness()),
-        volume_mounts: Some(volumes::mounts(public)),
+        startup_probe: Some(probes::startup(model)),
+        readiness_probe: Some(probes::readiness(model)),
+        liveness_probe: Some(probes::liveness(model)),
+        volume_mounts: Some(volumes::mounts(model, public)),
         ..Container::default()
     }
 }
@@ -46,7 +50,49 @@ fn args(model: &Validated, public: Option<&Public>) -> Vec<String> {
             format!("--htpasswd-file={}/{}", volumes::AUTH_DIR, names::HTPASSWD_KEY),
         ]);
     }
+    if model.tls_secret.is_some() {
+        args.push(format!("--tls-dir={}", volumes::TLS_DIR));
+    }
+    args.extend(limits(&model.limits));
+    args.extend(page(model.page));
+    // One line for each error is the server's default.
+    if model.access_log != AccessLog::default() {
+        args.push(format!("--access-log={}", model.access_log.as_str()));
+    }
+    if let Some(names) = &model.drift_features {
+        // One flag a name, because names may hold any character; an empty one for none.
+        let none = names.is_empty().then(String::new);
+        args.extend(names.iter().chain(&none).map(|name| format!("--drift-features={name}")));
+    }
     args
+}
+
+/// What differs from the server's own defaults, so that most pods have a short command line.
+fn limits(limits: &Limits) -> Vec<String> {
+    let default = Limits::default();
+    let counts = [
+        ("max-body-bytes", limits.max_body_bytes, default.max_body_bytes),
+        ("max-batch-rows", limits.max_batch_rows, default.max_batch_rows),
+        ("max-concurrent-rows", limits.max_concurrent_rows, default.max_concurrent_rows),
+        ("max-concurrent-requests", limits.max_concurrent_requests, default.max_concurrent_requests),
+        ("max-connections", limits.max_connections, default.max_connections),
+    ];
+    let seconds = [
+        ("request-timeout", limits.request_timeout_seconds, default.request_timeout_seconds),
+        ("header-timeout", limits.header_timeout_seconds, default.header_timeout_seconds),
+        ("stall-timeout", limits.stall_timeout_seconds, default.stall_timeout_seconds),
+        ("idle-timeout", limits.idle_timeout_seconds, default.idle_timeout_seconds),
+    ];
+    let changed = |(_, value, default): &(&str, u32, u32)| value != default;
+    let counts = counts.into_iter().filter(changed).map(|(name, value, _)| format!("--{name}={value}"));
+    let seconds = seconds.into_iter().filter(changed).map(|(name, value, _)| format!("--{name}={value}s"));
+    counts.chain(seconds).collect()
+}
+
+fn page(page: Page) -> impl Iterator<Item = String> {
+    [(page.recent_verdicts, "--recent-verdicts"), (page.recent_values, "--recent-values")]
+        .into_iter()
+        .filter_map(|(asked, flag)| asked.then(|| flag.to_owned()))
 }
 
 fn port(name: &str, number: i32) -> ContainerPort {

@@ -14,8 +14,10 @@ use crate::validate::Validated;
 const MIN_READY_SECONDS: i32 = 3;
 /// A roll-out that makes no progress for so long has failed.
 const PROGRESS_DEADLINE_SECONDS: i32 = 300;
-/// More than the server's lame duck (10 s) and the end of what is in flight (12 s).
-const TERMINATION_GRACE_SECONDS: i64 = 30;
+/// The server's lame duck (10 s), and some seconds to end.
+const LAME_DUCK_AND_END_SECONDS: i64 = 18;
+/// How long the server lets requests in flight finish: at least so long, and as long as one may take.
+const FINISH_SECONDS: i64 = 12;
 
 /// The port behind the ingress.
 #[derive(Clone, Debug, PartialEq)]
@@ -61,6 +63,12 @@ pub(super) fn deployment(
     }
 }
 
+/// 30 s, unless requests may take longer than what the server has to finish.
+fn termination_grace_seconds(model: &Validated) -> i64 {
+    let request = i64::from(model.limits.request_timeout_seconds) + 2;
+    LAME_DUCK_AND_END_SECONDS + request.max(FINISH_SECONDS)
+}
+
 /// One pod more while rolling, never one less.
 fn never_fewer() -> DeploymentStrategy {
     DeploymentStrategy {
@@ -84,7 +92,7 @@ fn pod(
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         security_context: Some(security::pod()),
-        termination_grace_period_seconds: Some(TERMINATION_GRACE_SECONDS),
+        termination_grace_period_seconds: Some(termination_grace_seconds(model)),
         topology_spread_constraints: Some(vec![TopologySpreadConstraint {
             max_skew: 1,
             topology_key: "kubernetes.io/hostname".into(),
@@ -94,7 +102,7 @@ fn pod(
             ..TopologySpreadConstraint::default()
         }]),
         containers: vec![container::server(model, public, settings)],
-        volumes: Some(volumes::volumes(revision, public)),
+        volumes: Some(volumes::volumes(model, revision, public)),
         ..PodSpec::default()
     }
 }

@@ -4,6 +4,7 @@
 
 use api::conditions::reason;
 
+use super::tls;
 use crate::observed::{Auth, IngressClass, Observed};
 use crate::validate::{Exposed, Validated};
 
@@ -81,6 +82,9 @@ pub fn decide(model: &Validated, observed: &Observed, serves: bool) -> Exposure 
             "nothing is exposed before the first revision is trained",
         );
     }
+    if let Some(closed) = transport(model, observed, &controller) {
+        return closed;
+    }
     let asks = match controller.as_str() {
         TRAEFIK if observed.middleware_installed => Asks::Traefik,
         // An annotation that names a Middleware Traefik cannot know would take the whole route away.
@@ -89,6 +93,31 @@ pub fn decide(model: &Validated, observed: &Observed, serves: bool) -> Exposure 
         _ => Asks::ServerOnly { middleware_missing: false },
     };
     Exposure::Open(Open { class, controller, asks, tls: exposed.tls_secret.is_some(), url: url(exposed) })
+}
+
+/// What keeps the ingress controller from speaking TLS with the pods, if they speak it, and from verifying them.
+fn transport(model: &Validated, observed: &Observed, controller: &str) -> Option<Exposure> {
+    model.tls_secret.as_ref()?;
+    if ![TRAEFIK, INGRESS_NGINX].contains(&controller) {
+        return None;
+    }
+    if let Some(message) = tls::unverifiable(model, observed) {
+        return Some(closed(reason::SECRET_INVALID, message));
+    }
+    let missing = controller == TRAEFIK && !observed.servers_transport_installed;
+    missing.then(|| {
+        closed(
+            reason::CRD_NOT_INSTALLED,
+            "serverstransports.traefik.io is not installed: without it Traefik cannot verify the TLS of the pods \
+             (spec.serving.tls); install Traefik's custom resource definitions",
+        )
+    })
+}
+
+/// Whether Traefik is to be told how to speak TLS with the pods.
+pub(super) fn needs_transport(model: &Validated, exposure: &Exposure) -> bool {
+    let traefik = matches!(exposure, Exposure::Open(open) if open.controller == TRAEFIK);
+    traefik && model.tls_secret.is_some()
 }
 
 /// Whether there is a Secret that the server can ask for: without one it opens no public port.

@@ -72,5 +72,18 @@ fn annotations(
         // The server asks by itself.
         Asks::ServerOnly { .. } => {}
     }
+    if let (Asks::IngressNginx, Some(secret)) = (open.asks, &model.tls_secret) {
+        let host = names::server_host(&model.name, &model.namespace);
+        for (name, value) in [
+            ("backend-protocol", "HTTPS".to_owned()),
+            // By its `ca.crt`.
+            ("proxy-ssl-secret", format!("{}/{secret}", model.namespace)),
+            ("proxy-ssl-verify", "on".to_owned()),
+            ("proxy-ssl-name", host),
+            ("proxy-ssl-server-name", "on".to_owned()),
+        ] {
+            annotations.insert(format!("nginx.ingress.kubernetes.io/{name}"), value);
+        }
+    }
     (!annotations.is_empty()).then_some(annotations)
 }

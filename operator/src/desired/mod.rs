@@ -24,7 +24,9 @@ mod network_policy;
 mod plan;
 mod probes;
 mod security;
+mod servers_transport;
 mod service;
+pub mod tls;
 mod trainer_rbac;
 mod training_input;
 mod training_job;
@@ -53,6 +55,8 @@ pub struct Children {
     pub service: Option<Service>,
     /// Asks for the password at a Traefik ingress.
     pub middleware: Option<DynamicObject>,
+    /// How Traefik speaks TLS with the pods.
+    pub servers_transport: Option<DynamicObject>,
     /// The way in from outside; never without the Secret.
     pub ingress: Option<Ingress>,
     /// Has Prometheus scrape the pods.

@@ -13,12 +13,12 @@ use super::metadata;
 use crate::settings::Settings;
 use crate::validate::Validated;
 
-/// Port `http` from the model's namespace and from the monitoring namespaces; port `public`, if there is one, from
+/// Ports `http` and `grpc` from the model's namespace and from the monitoring namespaces; port `public`, if there is one, from
 /// anywhere, because it asks for the password.
 pub(super) fn network_policy(model: &Validated, public: bool, settings: &Settings) -> NetworkPolicy {
-    let mut rules = vec![rule(names::PORT_HTTP, Some(peers(settings)))];
+    let mut rules = vec![rule(&[names::PORT_HTTP, names::PORT_GRPC], Some(peers(settings)))];
     if public {
-        rules.push(rule(names::PORT_PUBLIC, None));
+        rules.push(rule(&[names::PORT_PUBLIC], None));
     }
     NetworkPolicy {
         metadata: metadata::child(model, model.name.clone(), labels::COMPONENT_SERVER),
@@ -34,13 +34,13 @@ pub(super) fn network_policy(model: &Validated, public: bool, settings: &Setting
     }
 }
 
-fn rule(port: &str, from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngressRule {
-    let port = NetworkPolicyPort {
-        port: Some(IntOrString::String(port.into())),
+fn rule(ports: &[&str], from: Option<Vec<NetworkPolicyPeer>>) -> NetworkPolicyIngressRule {
+    let port = |name: &&str| NetworkPolicyPort {
+        port: Some(IntOrString::String((*name).into())),
         protocol: Some("TCP".into()),
         ..NetworkPolicyPort::default()
     };
-    NetworkPolicyIngressRule { ports: Some(vec![port]), from }
+    NetworkPolicyIngressRule { ports: Some(ports.iter().map(port).collect()), from }
 }
 
 fn peers(settings: &Settings) -> Vec<NetworkPolicyPeer> {

@@ -9,8 +9,10 @@ use super::deployment::{Public, deployment};
 use super::exposure::{self, Asks, Exposure};
 use super::monitoring::{self, dashboards, rules, service_monitor};
 use super::revisions::{self, Choice};
+use super::tls::{self, Hold};
 use super::{Children, TrainingJob};
-use super::{credentials, htpasswd, ingress, middleware, network_policy, service, trainer_rbac};
+use super::{credentials, htpasswd, ingress, middleware, network_policy};
+use super::{servers_transport, service, trainer_rbac};
 use super::{training_input, training_job};
 use crate::kinds::Kind;
 use crate::observed::{Auth, Credentials, Observed};
@@ -30,6 +32,8 @@ pub struct Decisions {
     pub exposure: Exposure,
     /// What watches it, and what is missing for that.
     pub monitoring: monitoring::Decision,
+    /// Why what serves is left as it is, if it is.
+    pub hold: Option<Hold>,
 }
 
 /// All that should be done for the model now.
@@ -43,7 +47,8 @@ pub fn plan(model: &Validated, observed: &Observed, settings: &Settings) -> Plan
     };
     let key = model.training.as_ref();
     let monitoring = monitoring::decide(model, observed);
-    let decisions = Decisions { training, revisions, exposure, monitoring };
+    let hold = tls::hold(model, observed);
+    let decisions = Decisions { training, revisions, exposure, hold, monitoring };
     Plan {
         children: children(model, observed, settings, &decisions),
         start: key.zip(decisions.training.start.as_ref()).map(job),
@@ -69,6 +74,7 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
         .filter(|_| exposure::has_password(observed))
         .map(|exposed| Public { auth: auth.clone(), path: exposed.path.clone() });
     let generated = generated(model, observed);
+    let transport = exposure::needs_transport(model, &decisions.exposure);
     let open = match &decisions.exposure {
         Exposure::Open(open) => Some(open),
         Exposure::NotAsked | Exposure::Closed { .. } => None,
@@ -84,11 +90,13 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
         // Nothing listens before there is a revision.
         network_policy: serve.map(|_| network_policy::network_policy(model, public.is_some(), settings)),
         deployment: serve.map(|revision| deployment(model, revision, public.as_ref(), settings)),
-        service: serve.map(|_| service::service(model, public.is_some())),
+        service: serve.map(|_| service::service(model, public.is_some(), transport)),
         // Only Traefik knows it.
         middleware: open
             .filter(|open| open.asks == Asks::Traefik)
             .map(|_| middleware::middleware(model, &auth)),
+        servers_transport: (model.tls_secret.as_ref().filter(|_| transport))
+            .map(|secret| servers_transport::servers_transport(model, secret)),
         ingress: model
             .ingress
             .as_ref()

@@ -11,6 +11,7 @@ use crate::outcome::Plan;
 mod monitoring;
 mod reach;
 mod snapshots;
+mod tls;
 
 pub(super) const TRAEFIK: &str = "traefik.io/ingress-controller";
 pub(super) const NGINX: &str = "k8s.io/ingress-nginx";
@@ -42,6 +43,8 @@ fn worlds() -> Vec<World> {
         with_password(World::ready().exposed(TRAEFIK)),
         with_password(World::ready().exposed(NGINX)),
         with_password(World::ready().exposed("example.com/gateway")),
+        with_password(World::ready().exposed(TRAEFIK).with_tls()),
+        with_password(World::ready().exposed(NGINX).with_tls()),
     ]
 }
 
@@ -56,6 +59,7 @@ fn values(children: &Children) -> Vec<Value> {
         deployment,
         service,
         middleware,
+        servers_transport,
         ingress,
         service_monitor,
         prometheus_rule,
@@ -71,6 +75,7 @@ fn values(children: &Children) -> Vec<Value> {
         json!(deployment),
         json!(service),
         json!(middleware),
+        json!(servers_transport),
         json!(ingress),
         json!(service_monitor),
         json!(prometheus_rule),
@@ -218,6 +223,12 @@ fn what_is_applied_reads_back_the_same() {
     }
 }
 
+/// Names of the Service's ports.
+fn ports(children: &Children) -> Vec<String> {
+    let spec = children.service.clone().unwrap().spec.unwrap();
+    spec.ports.unwrap().into_iter().filter_map(|port| port.name).collect()
+}
+
 #[test]
 fn nothing_is_exposed_without_a_password_whatever_the_rest() {
     let found = |controller: &str| IngressClass::Found { name: "web".into(), controller: controller.into() };
@@ -229,8 +240,7 @@ fn nothing_is_exposed_without_a_password_whatever_the_rest() {
             world.observed.ingress_class = Some(found(controller));
             let children = world.plan().children;
             assert!(children.ingress.is_none() && children.middleware.is_none(), "{auth:?}");
-            let ports = children.service.unwrap().spec.unwrap().ports.unwrap();
-            assert_eq!(ports.len(), 1, "{auth:?}");
+            assert_eq!(ports(&children), ["http", "grpc"], "{auth:?}");
         }
     }
 }
@@ -241,7 +251,7 @@ fn an_ingress_comes_with_its_secret_its_port_and_its_annotations() {
         let children = World::ready().exposed(controller).plan().children;
         assert!(children.ingress.is_some() && children.htpasswd.is_some() && children.credentials.is_some());
         assert_eq!(children.middleware.is_some(), controller == TRAEFIK);
-        assert_eq!(children.service.unwrap().spec.unwrap().ports.unwrap().len(), 2);
+        assert_eq!(ports(&children), ["http", "grpc", "public"]);
         let annotations = children.ingress.unwrap().metadata.annotations;
         assert_eq!(annotations.is_some(), controller != "example.com/gateway");
     }

@@ -20,16 +20,20 @@ fn model() -> ModelRef {
 }
 
 #[test]
-fn a_model_refers_to_its_data_its_password_and_every_ingress_class() {
+fn a_model_refers_to_its_data_its_password_its_certificate_and_every_ingress_class() {
     let all = of(
         "demo",
-        &spec("{configMap: {name: d, key: k}}", ", ingress: {host: h, basicAuth: {secretName: s}}"),
+        &spec(
+            "{configMap: {name: d, key: k}}",
+            ", ingress: {host: h, basicAuth: {secretName: s}}, serving: {tls: {secretName: c}}",
+        ),
     );
     let names: Vec<_> = all.iter().map(|r| (r.kind, r.namespace.as_str(), r.name.as_str())).collect();
     assert_eq!(
         names,
         [
             (ReferenceKind::ConfigMap, "demo", "d"),
+            (ReferenceKind::Secret, "demo", "c"),
             (ReferenceKind::Secret, "demo", "s"),
             (ReferenceKind::IngressClass, "", "*"),
         ]

@@ -21,6 +21,11 @@ pub(super) fn verdict(view: &View<'_>) -> Option<Verdict> {
     if let Some(problem) = way_in(&view.applied.failures) {
         return Some(Verdict::no(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message)));
     }
+    if let Some(hold) = &view.decisions.hold
+        && !view.observed.ingress_exists
+    {
+        return Some(Verdict::no(hold.reason, hold.message.clone()));
+    }
     if !view.applied.ingress_in_place && !view.observed.ingress_exists {
         return Some(if view.applied.paused {
             Verdict::no(reason::PAUSED, "the annotation paused holds the Ingress back")
@@ -61,7 +66,7 @@ pub(super) fn of_invalid(observed: &Observed) -> Option<Verdict> {
 
 /// A problem with an object that the way in needs.
 fn way_in(problems: &[Problem]) -> Option<&Problem> {
-    const KINDS: [&str; 4] = ["Ingress ", "Middleware ", "Secret ", "Service "];
+    const KINDS: [&str; 5] = ["Ingress ", "Middleware ", "Secret ", "ServersTransport ", "Service "];
     problems.iter().find(|p| KINDS.iter().any(|kind| p.object.starts_with(kind)))
 }
 

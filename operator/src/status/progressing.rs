@@ -21,7 +21,10 @@ pub(super) fn verdict(view: &View<'_>, trained: &Verdict) -> Verdict {
             format!("is tried again: {}", listed(&view.applied.failures)),
         );
     }
-    training(view, trained).or_else(|| roll_out(view)).unwrap_or_else(|| at_rest(view, trained))
+    training(view, trained)
+        .or_else(|| hold(view))
+        .or_else(|| roll_out(view))
+        .unwrap_or_else(|| at_rest(view, trained))
 }
 
 fn training(view: &View<'_>, trained: &Verdict) -> Option<Verdict> {
@@ -49,6 +52,12 @@ fn training(view: &View<'_>, trained: &Verdict) -> Option<Verdict> {
         _ => trained.message.clone(),
     };
     Some(Verdict::yes(why, message))
+}
+
+/// Nothing rolls out that waits for its certificate.
+fn hold(view: &View<'_>) -> Option<Verdict> {
+    let hold = view.decisions.hold.as_ref().filter(|_| view.serve.is_some())?;
+    Some(Verdict::no(hold.reason, hold.message.clone()))
 }
 
 fn roll_out(view: &View<'_>) -> Option<Verdict> {

@@ -9,6 +9,7 @@ use crate::training::State;
 pub(super) fn verdict(view: &View<'_>, trained: &Verdict, exposed: Option<&Verdict>) -> Verdict {
     let missing = written(view)
         .or_else(|| trained_missing(view, trained))
+        .or_else(|| hold(view))
         .or_else(|| roll_out_missing(view))
         .or_else(|| {
             exposed.filter(|e| e.status != Status::True).map(|e| Verdict::no(e.reason.clone(), &*e.message))
@@ -42,6 +43,11 @@ fn written(view: &View<'_>) -> Option<Verdict> {
     }
     let failures = &view.applied.failures;
     (!failures.is_empty()).then(|| Verdict::no(reason::APPLY_FAILED, listed(failures)))
+}
+
+/// Pods that are left as they are.
+fn hold(view: &View<'_>) -> Option<Verdict> {
+    view.decisions.hold.as_ref().map(|hold| Verdict::no(hold.reason, hold.message.clone()))
 }
 
 /// No usable revision of the current spec and data.

@@ -3,10 +3,11 @@
 use api::conditions::{Verdict, reason};
 
 use super::view::problems;
+use crate::desired::tls::Hold;
 use crate::observed::Observed;
 
-/// `wanted` tells whether there should be a Deployment.
-pub(super) fn verdict(observed: &Observed, wanted: bool) -> Verdict {
+/// `wanted` tells whether there should be a Deployment, `hold` what it waits for.
+pub(super) fn verdict(observed: &Observed, wanted: bool, hold: Option<&Hold>) -> Verdict {
     let replicas = observed.model.spec.serving.replicas;
     let Some(live) = observed.deployment.as_ref() else {
         return match wanted {
@@ -14,6 +15,9 @@ pub(super) fn verdict(observed: &Observed, wanted: bool) -> Verdict {
                 Verdict::no(reason::NO_REVISION, "nothing is served before the first revision is trained")
             }
             true if replicas == 0 => scaled_to_zero(),
+            true if hold.is_some() => {
+                Verdict::no(reason::NO_READY_PODS, hold.map(|h| h.message.clone()).unwrap_or_default())
+            }
             true => Verdict::no(reason::NO_READY_PODS, "the pods are about to be made"),
         };
     };

@@ -11,6 +11,7 @@ use crate::outcome::Problem;
 
 mod exposure;
 mod invalid;
+mod tls;
 
 const TRAEFIK: &str = "traefik.io/ingress-controller";
 

@@ -272,6 +272,7 @@ async fn nothing_is_decided_before_everything_is_listed() {
         "deployments",
         "services",
         "middlewares",
+        "serverstransports",
         "ingresses",
         "ingressclasses",
     ];

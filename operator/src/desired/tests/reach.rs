@@ -35,10 +35,12 @@ fn allows(policy: &NetworkPolicy, port: &str, from: &str) -> bool {
 }
 
 #[test]
-fn the_cluster_port_is_for_the_models_namespace_and_for_monitoring() {
+fn the_cluster_ports_are_for_the_models_namespace_and_for_monitoring() {
     let policy = World::ready().exposed(TRAEFIK).plan().children.network_policy.unwrap();
     for (from, allowed) in [("demo", true), ("monitoring", true), ("traefik", false), ("other", false)] {
-        assert_eq!(allows(&policy, "http", from), allowed, "{from}");
+        for port in ["http", "grpc"] {
+            assert_eq!(allows(&policy, port, from), allowed, "{port} from {from}");
+        }
     }
 }
 

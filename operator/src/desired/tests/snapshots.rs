@@ -75,6 +75,34 @@ fn service() {
 }
 
 #[test]
+fn pod_with_limits_page_log_and_tls() {
+    let world = World::ready().with_tls().edited(|spec| {
+        let serving = "{replicas: 2, tls: {secretName: certificate}, accessLog: sampled,
+            page: {recentVerdicts: true, recentValues: true},
+            limits: {maxBodyBytes: 2048, maxBatchRows: 1, maxConcurrentRows: 2, maxConcurrentRequests: 3, maxConnections: 4,
+                     requestTimeoutSeconds: 60, headerTimeoutSeconds: 6, stallTimeoutSeconds: 7, idleTimeoutSeconds: 8}}";
+        spec.serving = serde_yaml::from_str(serving).unwrap();
+        spec.monitoring = serde_yaml::from_str("{driftFeatures: [sd, mean]}").unwrap();
+    });
+    assert_yaml_snapshot!(world.plan().children.deployment.unwrap().spec.unwrap().template.spec);
+}
+
+#[test]
+fn service_of_traefik_with_tls_to_the_pods() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).with_tls().plan().children.service);
+}
+
+#[test]
+fn servers_transport() {
+    assert_yaml_snapshot!(exposed(TRAEFIK).with_tls().plan().children.servers_transport);
+}
+
+#[test]
+fn ingress_of_ingress_nginx_with_tls_to_the_pods() {
+    assert_yaml_snapshot!(exposed(NGINX).with_tls().plan().children.ingress.unwrap().metadata.annotations);
+}
+
+#[test]
 fn middleware() {
     assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.middleware);
 }
