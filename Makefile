@@ -6,7 +6,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
 .PHONY: bench-serving
-.PHONY: help up down status run fmt lint unit clients schemathesis dashboards chart-test rules e2e test crds clean-cache
+.PHONY: help up down status run fmt lint unit clients schemathesis dashboards chart-test rules e2e e2e-faults test crds clean-cache
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,9 @@ chart-test: ## the Helm chart's own tests
 
 rules: ## the alerts of models and operator, by promtool
 	@hack/test.sh rules
+
+e2e-faults: ## a hundred roll-outs and a hundred deleted pods under load, on a cluster of their own: no request is lost
+	@hack/test.sh faults
 
 e2e: ## end-to-end tests on a cluster of their own, removed at the end
 	@hack/test.sh e2e

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# test.sh [lint|unit|clients|dashboards|chart|rules|e2e]…: what a change must pass; all of it when nothing is named. Ends with a
-# ledger of its steps in seconds. The end-to-end tests get a cluster of their own, beside one of `make up`, and it is removed whatever happens.
+# test.sh [lint|unit|clients|dashboards|chart|rules|e2e|faults]…: what a change must pass; all of it but `faults` when nothing
+# is named. Ends with a ledger of its steps in seconds. The end-to-end tests get a cluster of their own, beside one of `make up`,
+# and it is removed whatever happens.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 
@@ -95,6 +96,9 @@ e2e() {
   local e2e=(cargo test --workspace --features e2e/cluster --locked --quiet --test)
   step "e2e: quick start" "${e2e[@]}" quickstart
   step "e2e: life of a model" "${e2e[@]}" life_of_a_model -- --test-threads=4
+  step "e2e: transport" "${e2e[@]}" transport
+  # (a few of each; `make e2e-faults` has a hundred)
+  step "e2e: faults" "${e2e[@]}" faults -- --test-threads=1
   step "e2e: failures" "${e2e[@]}" honest_about_failure -- --test-threads=4
   step "e2e: without Prometheus" "${e2e[@]}" monitoring -- --exact "$comes_and_goes"
   step "monitoring" env MONITORING=1 "$here/up.sh"
@@ -107,10 +111,24 @@ e2e() {
   step "cluster removed, nothing left" "$here/down.sh"
 }
 
+# Roll-outs and deleted pods under load, a hundred of each; hours on a slow machine, so not part of what runs by default.
+faults() {
+  cluster=1
+  step "no cluster of an interrupted run" no_cluster
+  step "cluster" "$here/up.sh" --no-example
+  # shellcheck source=/dev/null
+  . "$STATE/env"
+  export ROLL_OUTS=${ROLL_OUTS:-100} POD_DELETIONS=${POD_DELETIONS:-100}
+  step "$ROLL_OUTS roll-outs, $POD_DELETIONS deleted pods" \
+    cargo test --workspace --features e2e/cluster --locked --quiet --test faults -- --test-threads=1 --nocapture
+  cluster=
+  step "cluster removed, nothing left" "$here/down.sh"
+}
+
 [ $# -gt 0 ] || set -- lint unit clients dashboards chart rules e2e
 for part in "$@"; do
   case $part in
-    lint | unit | clients | dashboards | chart | rules | e2e) "$part" ;;
-    *) die "usage: test.sh [lint|unit|clients|dashboards|chart|rules|e2e]…" ;;
+    lint | unit | clients | dashboards | chart | rules | e2e | faults) "$part" ;;
+    *) die "usage: test.sh [lint|unit|clients|dashboards|chart|rules|e2e|faults]…" ;;
   esac
 done

@@ -4,8 +4,10 @@
 //! has passed and left for inspection when it has failed.
 
 pub mod dashboards;
+pub mod forward;
 pub mod http;
 pub mod kubectl;
+pub mod load;
 pub mod model;
 pub mod prometheus;
 

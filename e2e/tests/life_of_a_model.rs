@@ -107,6 +107,60 @@ async fn bad_requests_get_clear_errors_and_nothing_crashes() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_minimal_manifest_comes_back_with_its_defaults_and_nothing_else() -> Result<()> {
+    let manifest = e2e::model::manifest("default", "minimal", "");
+    let args = ["create", "--dry-run=server", "-o", "json", "-f", "-"];
+    let said = try_kubectl(&args, Some(&manifest)).await?;
+    assert!(said.ok, "{}", said.err);
+    let stored: Value = serde_json::from_str(&said.out)?;
+    // What the API server adds is what the types add; (1 and 1.0 are one number).
+    let manifest: Value = serde_yaml::from_str(&manifest)?;
+    let spec: api::AnomalyModelSpec = serde_json::from_value(manifest["spec"].clone())?;
+    let mut expected = serde_json::to_value(&spec)?;
+    expected["detector"]["isolationForest"]["maxFeatures"] = 1.into();
+    assert_eq!(stored["spec"], expected);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_contradicts_itself_is_refused_when_it_is_applied() -> Result<()> {
+    for (extra, words) in [
+        ("  serving: {limits: {maxBatchRows: 200000}}", "maxConcurrentRows must be at least maxBatchRows"),
+        ("  serving: {limits: {maxBodyBytes: 1}}", "spec.serving.limits.maxBodyBytes"),
+        ("  serving: {page: {recentValues: true}}", "recentValues needs recentVerdicts"),
+        ("  serving: {accessLog: everything}", "spec.serving.accessLog"),
+        ("  monitoring: {driftFeatures: [p, z]}", "monitoring.driftFeatures may only name features"),
+        ("  monitoring: {serviceMonitor: {interval: often}}", "spec.monitoring.serviceMonitor.interval"),
+    ] {
+        let manifest = e2e::model::manifest("default", "refused", extra);
+        let said = try_kubectl(&["create", "--dry-run=server", "-f", "-"], Some(&manifest)).await?;
+        assert!(!said.ok && said.err.contains(words), "{extra}: {}{}", said.out, said.err);
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn limits_are_those_of_the_spec() -> Result<()> {
+    let (ns, host) = (Namespace::new("limits").await?, "limits.localhost");
+    ns.data("data", &csv(100)).await?;
+    ns.model("m", &(exposed(host) + "  serving: {limits: {maxBatchRows: 2, maxBodyBytes: 1024}}\n")).await?;
+    ns.until_ready("m").await?;
+    let (user, password) = ns.credentials("m").await?;
+    let ask = async |body: String| {
+        let request = http::post(&http::client()?, host, "/predictions", body);
+        http::answer(request.basic_auth(&user, Some(&password))).await
+    };
+    eventually("an answer", async || {
+        let (status, body) = ask("[[0, 0], [0, 0]]".into()).await?;
+        Ok(if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) })
+    })
+    .await?;
+    assert_eq!(ask("[[0, 0], [0, 0], [0, 0]]".into()).await?.0, 413);
+    assert_eq!(ask(format!("[[0, 0{}]]", " ".repeat(2_000))).await?.0, 413);
+    ns.done().await
+}
+
+#[tokio::test]
 async fn batches_are_scored_through_the_ingress_in_every_format() -> Result<()> {
     let (ns, host) = (Namespace::new("batch").await?, "batch.localhost");
     ns.data("data", &csv(100)).await?;
