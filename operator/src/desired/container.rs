@@ -4,13 +4,18 @@ use api::names;
 use api::spec::{AccessLog, Limits, Page};
 use k8s_openapi::api::core::v1::{Container, ContainerPort};
 
-use super::deployment::Public;
+use super::deployment::{Public, Served};
 use super::{probes, security, volumes};
 use crate::settings::Settings;
 use crate::validate::Validated;
 
 /// `anomaly-server` with its flags.
-pub(super) fn server(model: &Validated, public: Option<&Public>, settings: &Settings) -> Container {
+pub(super) fn server(
+    model: &Validated,
+    served: &Served,
+    public: Option<&Public>,
+    settings: &Settings,
+) -> Container {
     let mut ports = vec![
         port(names::PORT_HTTP, names::PORT_HTTP_NUMBER),
         port(names::PORT_GRPC, names::PORT_GRPC_NUMBER),
@@ -23,7 +28,7 @@ pub(super) fn server(model: &Validated, public: Option<&Public>, settings: &Sett
         name: "server".into(),
         image: Some(settings.server_image.clone()),
         image_pull_policy: Some(settings.image_pull_policy.clone()),
-        args: Some(args(model, public)),
+        args: Some(args(model, served, public)),
         ports: Some(ports),
         resources: Some(model.server_resources.to_pod()),
         security_context: Some(security::container()),
@@ -35,7 +40,7 @@ pub(super) fn server(model: &Validated, public: Option<&Public>, settings: &Sett
     }
 }
 
-fn args(model: &Validated, public: Option<&Public>) -> Vec<String> {
+fn args(model: &Validated, served: &Served, public: Option<&Public>) -> Vec<String> {
     let mut args = vec![
         format!("--model-name={}", model.name),
         format!("--model-namespace={}", model.namespace),
@@ -50,6 +55,8 @@ fn args(model: &Validated, public: Option<&Public>) -> Vec<String> {
             format!("--htpasswd-file={}/{}", volumes::AUTH_DIR, names::HTPASSWD_KEY),
         ]);
     }
+    // For the model's age in metrics; the model file has no times.
+    args.extend(served.trained_at.map(|at| format!("--trained-at={}", at.as_second())));
     if model.tls_secret.is_some() {
         args.push(format!("--tls-dir={}", volumes::TLS_DIR));
     }

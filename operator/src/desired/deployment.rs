@@ -1,6 +1,7 @@
 //! The scoring pods. Pure. Container, probes and volumes have files of their own.
 
 use api::labels;
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::{PodSpec, PodTemplateSpec, TopologySpreadConstraint};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -28,10 +29,19 @@ pub(super) struct Public {
     pub path: String,
 }
 
-/// Pods that serve `revision`.
+/// The revision that is served.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Served {
+    /// Its name.
+    pub revision: String,
+    /// When it was published, if that is known.
+    pub trained_at: Option<Timestamp>,
+}
+
+/// Pods that serve a revision.
 pub(super) fn deployment(
     model: &Validated,
-    revision: &str,
+    served: &Served,
     public: Option<&Public>,
     settings: &Settings,
 ) -> Deployment {
@@ -52,10 +62,10 @@ pub(super) fn deployment(
             template: PodTemplateSpec {
                 metadata: Some(ObjectMeta {
                     labels: Some(labels::child(&model.name, labels::COMPONENT_SERVER)),
-                    annotations: metadata::text([(labels::REVISION, revision)]),
+                    annotations: metadata::text([(labels::REVISION, &*served.revision)]),
                     ..ObjectMeta::default()
                 }),
-                spec: Some(pod(model, revision, public, settings, selector)),
+                spec: Some(pod(model, served, public, settings, selector)),
             },
             ..DeploymentSpec::default()
         }),
@@ -82,7 +92,7 @@ fn never_fewer() -> DeploymentStrategy {
 
 fn pod(
     model: &Validated,
-    revision: &str,
+    served: &Served,
     public: Option<&Public>,
     settings: &Settings,
     selector: LabelSelector,
@@ -101,8 +111,8 @@ fn pod(
             label_selector: Some(selector),
             ..TopologySpreadConstraint::default()
         }]),
-        containers: vec![container::server(model, public, settings)],
-        volumes: Some(volumes::volumes(model, revision, public)),
+        containers: vec![container::server(model, served, public, settings)],
+        volumes: Some(volumes::volumes(model, &served.revision, public)),
         ..PodSpec::default()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use api::names;
 use jiff::Timestamp;
 
-use super::deployment::{Public, deployment};
+use super::deployment::{Public, Served, deployment};
 use super::exposure::{self, Asks, Exposure};
 use super::monitoring::{self, dashboards, rules, service_monitor};
 use super::revisions::{self, Choice};
@@ -89,7 +89,8 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
         htpasswd: generated.as_ref().map(|c| htpasswd::htpasswd(model, c)),
         // Nothing listens before there is a revision.
         network_policy: serve.map(|_| network_policy::network_policy(model, public.is_some(), settings)),
-        deployment: serve.map(|revision| deployment(model, revision, public.as_ref(), settings)),
+        deployment: serve
+            .map(|revision| deployment(model, &served(revision, observed), public.as_ref(), settings)),
         service: serve.map(|_| service::service(model, public.is_some(), transport)),
         // Only Traefik knows it.
         middleware: open
@@ -121,6 +122,15 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
             .filter(|_| watched(Kind::Dashboards))
             .map(|asked| dashboards::dashboards(model, asked)),
     }
+}
+
+/// The revision with its time, which status keeps: pods are not rolled because its ConfigMap is gone.
+fn served(revision: &str, observed: &Observed) -> Served {
+    let published = observed.revisions.iter().find(|r| r.name == revision).map(|r| r.created_at);
+    let told = observed.model.status.as_ref().and_then(|status| status.revision.as_ref());
+    let told = told.filter(|told| told.current.as_deref() == Some(revision));
+    let told = told.and_then(|told| told.trained_at.as_ref()).map(|at| at.0);
+    Served { revision: revision.to_owned(), trained_at: published.or(told) }
 }
 
 /// The revision that the trainer may write: that of the Job that runs, else of the last one, so that the end of a

@@ -287,6 +287,7 @@ fn blur(value: &mut Value) {
             }
         }
         Value::Array(items) => items.iter_mut().for_each(blur),
+        Value::String(text) if text.starts_with("--trained-at=") => *text = "--trained-at=…".into(),
         Value::String(text) if text.contains("uid-") => *text = without_uids(text),
         _ => {}
     }
