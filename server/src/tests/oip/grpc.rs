@@ -8,15 +8,14 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use proptest::prelude::*;
 use prost::Message as _;
 use tonic::{Code, Status};
 use tower::ServiceExt as _;
 
-use super::super::fixture::{empty, in_memory, limited, loaded};
+use super::super::fixture::{empty, limited, loaded};
 use crate::app;
-use crate::config::{Config, Limits};
+use crate::config::Limits;
 use crate::oip::grpc::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::oip::grpc::inference::infer_parameter::ParameterChoice;
 use crate::oip::grpc::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
@@ -25,7 +24,6 @@ use crate::oip::grpc::inference::{
     ServerLiveRequest, ServerMetadataRequest, ServerReadyRequest,
 };
 use crate::oip::grpc::{INFER, http_status};
-use crate::server::{Server, Stop};
 
 type Client = GrpcInferenceServiceClient<Router>;
 
@@ -50,7 +48,7 @@ fn request(inputs: Vec<InferInputTensor>) -> ModelInferRequest {
     ModelInferRequest { model_name: "machine".to_owned(), inputs, ..ModelInferRequest::default() }
 }
 
-fn raw(values: &[f32], rows: i64) -> ModelInferRequest {
+pub(super) fn raw(values: &[f32], rows: i64) -> ModelInferRequest {
     let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
     let raw_input_contents = vec![bytes.into()];
     ModelInferRequest { raw_input_contents, ..request(vec![input("FP32", &[rows, 2])]) }
@@ -313,32 +311,4 @@ proptest! {
             }
         }
     }
-}
-
-/// What is in flight when the server closes is answered, on a connection that was open before.
-#[tokio::test]
-async fn over_a_socket_calls_are_answered_until_the_connection_is_closed_with_the_server() {
-    let mut config = Config::new("machine", in_memory(), ([127, 0, 0, 1], 0).into());
-    config.grpc_address = Some(([127, 0, 0, 1], 0).into());
-    let server = Server::bind(config).await.unwrap();
-    let address = server.grpc_address().unwrap();
-    let (stop, stopped) = tokio::sync::mpsc::channel(2);
-    let server = tokio::spawn(server.run(stopped));
-    let stream = TokioIo::new(tokio::net::TcpStream::connect(address).await.unwrap());
-    let (sender, connection) =
-        hyper::client::conn::http2::handshake::<_, _, Body>(TokioExecutor::new(), stream).await.unwrap();
-    let connection = tokio::spawn(connection);
-    let send = tower::service_fn(move |request: Request<tonic::body::Body>| {
-        let mut sender = sender.clone();
-        async move { sender.send_request(request.map(Body::new)).await }
-    });
-    let origin = http::Uri::try_from(format!("http://{address}")).unwrap();
-    let mut client = GrpcInferenceServiceClient::with_origin(send, origin);
-    client.model_infer(raw(&[0.5; 4], 2)).await.unwrap();
-    // Lame duck: the connection goes on. Then it ends by itself, and the server with it.
-    stop.send(Stop::Drain).await.unwrap();
-    client.model_infer(raw(&[0.5; 4], 2)).await.unwrap();
-    stop.send(Stop::Now).await.unwrap();
-    connection.await.unwrap().unwrap();
-    server.await.unwrap();
 }

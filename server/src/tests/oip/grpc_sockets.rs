@@ -1,0 +1,161 @@
+//! gRPC over real sockets: draining, TLS, and connections that are silent, slow or too many.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use http::Request;
+use hyper::client::conn::http2::SendRequest;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rustls::ClientConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsConnector;
+use tonic::{Code, Status};
+
+use super::super::fixture::{directory, in_memory};
+use super::grpc::raw;
+use crate::config::{Config, TlsFiles};
+use crate::oip::grpc::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
+use crate::server::{Server, Stop};
+
+const CERTIFICATE: &str = include_str!("../tls/first.crt");
+const KEY: &str = include_str!("../tls/first.key");
+
+/// Short enough for a test to wait for.
+const SHORT: Duration = Duration::from_millis(100);
+
+struct Running {
+    address: SocketAddr,
+    stop: mpsc::Sender<Stop>,
+    task: JoinHandle<()>,
+}
+
+impl Running {
+    async fn start(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::new("machine", in_memory(), ([127, 0, 0, 1], 0).into());
+        config.grpc_address = Some(([127, 0, 0, 1], 0).into());
+        change(&mut config);
+        let server = Server::bind(config).await.unwrap();
+        let address = server.grpc_address().unwrap();
+        let (stop, stopped) = mpsc::channel(2);
+        Self { address, stop, task: tokio::spawn(server.run(stopped)) }
+    }
+
+    async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.address).await.unwrap()
+    }
+}
+
+/// A connection and the task that drives it.
+struct Connection {
+    sender: SendRequest<Body>,
+    driver: JoinHandle<hyper::Result<()>>,
+}
+
+impl Connection {
+    async fn over(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        let (sender, driver) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        Self { sender, driver: tokio::spawn(driver) }
+    }
+
+    /// Scores two rows.
+    async fn infer(&self) -> Result<(), Status> {
+        let sender = self.sender.clone();
+        let send = tower::service_fn(move |request: Request<tonic::body::Body>| {
+            let mut sender = sender.clone();
+            async move { sender.send_request(request.map(Body::new)).await }
+        });
+        let origin = http::Uri::from_static("http://localhost");
+        GrpcInferenceServiceClient::with_origin(send, origin).model_infer(raw(&[0.5; 4], 2)).await.map(drop)
+    }
+}
+
+/// Reads until the server has closed; a reset is an end, too.
+async fn closed(mut socket: TcpStream) {
+    let mut rest = Vec::new();
+    let _ = socket.read_to_end(&mut rest).await;
+}
+
+#[tokio::test]
+async fn in_lame_duck_a_connection_goes_on_and_then_ends_with_the_server() {
+    let server = Running::start(|config| config.drain.lame_duck = Duration::from_secs(3_600)).await;
+    let connection = Connection::over(server.socket().await).await;
+    connection.infer().await.unwrap();
+    server.stop.send(Stop::Drain).await.unwrap();
+    connection.infer().await.unwrap();
+    Connection::over(server.socket().await).await.infer().await.unwrap();
+    server.stop.send(Stop::Now).await.unwrap();
+    connection.driver.await.unwrap().unwrap();
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn over_tls_calls_are_answered_and_in_plain_text_nothing_is() {
+    let files = directory("grpc-tls");
+    std::fs::write(files.join("tls.crt"), CERTIFICATE).unwrap();
+    std::fs::write(files.join("tls.key"), KEY).unwrap();
+    let tls = TlsFiles { directory: files, poll: Duration::from_secs(2) };
+    let server = Running::start(|config| config.tls = Some(tls)).await;
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).unwrap()).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    let secured = TlsConnector::from(Arc::new(config)).connect(name, server.socket().await).await.unwrap();
+    Connection::over(secured).await.infer().await.unwrap();
+
+    let mut plain = server.socket().await;
+    plain.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await.unwrap();
+    closed(plain).await;
+}
+
+#[tokio::test]
+async fn connections_on_which_nothing_moves_are_closed() {
+    let server = Running::start(|config| {
+        config.limits.idle_timeout = SHORT;
+        config.limits.request_timeout = SHORT;
+        config.limits.stall_timeout = SHORT;
+    })
+    .await;
+    let used = Connection::over(server.socket().await).await;
+    used.infer().await.unwrap();
+    closed(server.socket().await).await;
+    let mut preface = server.socket().await;
+    preface.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    closed(preface).await;
+    let _ = used.driver.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_is_late_and_its_connection_goes_on() {
+    let server = Running::start(|config| config.limits.request_timeout = SHORT).await;
+    let mut connection = Connection::over(server.socket().await).await;
+    let silence = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let request = Request::post("http://localhost/inference.GRPCInferenceService/ModelInfer")
+        .header("content-type", "application/grpc")
+        .body(silence);
+    let answer = connection.sender.send_request(request.unwrap()).await.unwrap();
+    assert_eq!(answer.headers()["grpc-status"], (Code::DeadlineExceeded as i32).to_string());
+    connection.infer().await.unwrap();
+}
+
+#[tokio::test]
+async fn beyond_the_limit_connections_are_closed_and_those_before_go_on() {
+    let server = Running::start(|config| config.limits.max_connections = 1).await;
+    let first = Connection::over(server.socket().await).await;
+    first.infer().await.unwrap();
+    closed(server.socket().await).await;
+    first.infer().await.unwrap();
+}
