@@ -12,6 +12,8 @@ use e2e::{dashboards, eventually, http};
 const KINDS: [&str; 2] = ["servicemonitors.monitoring.coreos.com", "prometheusrules.monitoring.coreos.com"];
 /// Share of the training rows beyond the threshold: so large that what is as rare as the rarest of them has a severity above 3.
 const CONTAMINATION: f64 = 0.3;
+/// Metrics that exist only after something that no test should do to a cluster: a watch has failed for over a minute.
+const RARE: [&str; 1] = ["anomaly_operator_watch_failing"];
 /// Rows of a batch.
 const BATCH: usize = 2_000;
 
@@ -72,11 +74,6 @@ async fn a_model_is_watched() -> Result<()> {
     until_alert(&prometheus, &ns, "AnomalyRateHigh", "firing").await?;
     until_alert(&prometheus, &ns, "AnomalySevere", "firing").await?;
 
-    let refused = refused().await?;
-    events(&ns, &login).await?;
-    every_panel_has_data(&prometheus, &ns).await?;
-    refused.done().await?;
-
     // The burst stays within the hour that the alert looks at; rows that follow, all ordinary, make it one to be expected.
     let followed_by = rows_to_resolve(&prometheus, &ns).await?;
     let most_ordinary = vec!["[0.01, -0.01]".to_owned(); BATCH];
@@ -84,6 +81,11 @@ async fn a_model_is_watched() -> Result<()> {
         score(&login, &most_ordinary).await?;
     }
     until_alert(&prometheus, &ns, "AnomalyRateHigh", "none").await?;
+
+    let refused = refused().await?;
+    events(&ns, &login).await?;
+    every_panel_has_data(&prometheus, &ns).await?;
+    refused.done().await?;
     ns.done().await
 }
 
@@ -249,7 +251,7 @@ async fn every_panel_has_data(prometheus: &Prometheus, ns: &Namespace) -> Result
     let known: BTreeSet<String> = prometheus.metrics().await?.into_iter().collect();
     for query in &queries {
         for metric in metrics(&query.expr) {
-            if !known.contains(metric) {
+            if !known.contains(metric) && !RARE.contains(&metric) {
                 bail!("{}: there is no metric {metric}", query.place);
             }
         }
