@@ -36,12 +36,12 @@ render() {
     render_chart "$chart" "$@"
 }
 
-# Everything but the CRD, which crds/ holds already, the dashboard, which dashboards/ holds, and the empty lines that differ
-# between versions of helm.
+# Everything but the CRD, which crds/ holds already, the dashboards, which dashboards/ holds, and the empty lines that
+# differ between versions of helm.
 golden() {
     # shellcheck disable=SC2086
     render --values "$1" --set crds.enabled=false $prometheus |
-        sed -e '/^[[:space:]]*$/d' -e '/^  anomaly-operator.json: |/,/^---/ { /^  anomaly-operator.json: |/b' -e '/^---/b' -e 'd; }'
+        sed -e '/^[[:space:]]*$/d' -e '/^  anomaly-.*\.json: |/,/^---/ { /^  anomaly-.*\.json: |/b' -e '/^---/b' -e 'd; }'
 }
 
 refused() {
@@ -94,13 +94,16 @@ grep -q 'helm.sh/resource-policy: keep' "$work/crd.yaml" || fail "the CRD is not
 render --set crds.keep=false --show-only templates/crd.yaml | grep -q resource-policy && fail "crds.keep=false keeps the CRD"
 render --set crds.enabled=false | grep -q CustomResourceDefinition && fail "crds.enabled=false renders the CRD"
 
-# What needs the kinds of Prometheus' operator is left out where they are not installed; the dashboard can be read.
+# What needs the kinds of Prometheus' operator is left out where they are not installed; dashboards can be read.
 render | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)' && fail "kinds that are not installed are rendered"
 # shellcheck disable=SC2086
-render $prometheus --set monitoring.operator.enabled=false | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)$|-dashboard$' \
+render $prometheus --set monitoring.operator.enabled=false | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)$|-dashboards$' \
     && fail "monitoring.operator.enabled=false renders what watches the operator"
-render --show-only templates/dashboard.yaml | sed '1,/anomaly-operator.json: |/d; s/^    //' | sed '/^$/d' >"$work/dashboard.json"
-sed '/^$/d' anomaly-operator/dashboards/operator.json | diff -q - "$work/dashboard.json" >/dev/null || fail "the dashboard is not the file it is made from"
+for board in anomaly-operator/dashboards/*.json; do
+    key="anomaly-$(basename "$board")"
+    render --show-only templates/dashboards.yaml | sed "1,/^  $key: |/d; /^  anomaly-/,\$d; s/^    //" | sed '/^$/d' >"$work/board.json"
+    sed '/^$/d' "$board" | diff -q - "$work/board.json" >/dev/null || fail "the dashboard $key is not the file it is made from"
+done
 
 # The schema.
 refused replica --set replica=2

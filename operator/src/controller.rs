@@ -28,6 +28,8 @@ use crate::watch::{self, Target};
 
 /// Models that are reconciled at the same time.
 const CONCURRENCY: u16 = 16;
+/// How many objects a page of a list has.
+const PAGE_SIZE: u32 = 500;
 /// How often optional kinds are looked up.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(30);
 /// How often counts of models and failing watches are brought up to date.
@@ -104,7 +106,7 @@ fn watches(context: &Arc<Context>) -> JoinSet<()> {
 }
 
 fn target(resource: ApiResource, scope: &Scope) -> Target {
-    Target { resource, scope: scope.clone(), selector: None, metadata_only: false }
+    Target { resource, scope: scope.clone(), selector: None, metadata_only: false, page_size: PAGE_SIZE }
 }
 
 fn spawn<S: watch::Sink>(tasks: &mut JoinSet<()>, context: &Context, target: Target, sink: S) {
@@ -121,6 +123,7 @@ fn spawn_children(tasks: &mut JoinSet<()>, context: &Context, kind: Kind, scope:
     let target = Target {
         selector: Some(kind.selector()),
         metadata_only: kind.metadata_only(),
+        page_size: kind.page_size(),
         ..target(kind.resource(), scope)
     };
     spawn(tasks, context, target, sink);

@@ -132,6 +132,15 @@ impl Kind {
         matches!(self, Self::ServiceMonitor | Self::PrometheusRule)
     }
 
+    /// How many of them a page of a list has: few, where one is large, because a page is in memory as a whole.
+    pub fn page_size(self) -> u32 {
+        match self {
+            Self::Dashboards => 25,
+            Self::PrometheusRule => 100,
+            _ => 500,
+        }
+    }
+
     /// Which children of the kind are watched.
     pub fn selector(self) -> String {
         match self {

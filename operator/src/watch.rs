@@ -35,6 +35,8 @@ pub struct Target {
     pub selector: Option<String>,
     /// Whether metadata is all that is asked for.
     pub metadata_only: bool,
+    /// How many objects a page of a list has.
+    pub page_size: u32,
 }
 
 /// Where what is seen goes. `reduce` runs in the stream.
@@ -53,7 +55,7 @@ pub trait Sink: Send + Sync + 'static {
 
 /// Watches until it is aborted.
 pub async fn run<S: Sink>(client: Client, target: Target, sink: Arc<S>, health: Arc<Health>) {
-    let mut config = watcher::Config::default().timeout(WATCH_SECONDS);
+    let mut config = watcher::Config::default().timeout(WATCH_SECONDS).page_size(target.page_size);
     config.label_selector.clone_from(&target.selector);
     let mut failures = 0;
     loop {

@@ -17,7 +17,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Writes crds/, the chart's CRD template and docs/reference/ from the types in api/, and the chart's dashboard.
+    /// Writes crds/, the chart's CRD template and docs/reference/ from the types in api/, and the chart's dashboards.
     Crdgen,
     /// Writes the Rust of the gRPC services from server/proto/.
     Grpcgen,

@@ -36,7 +36,7 @@ async fn while_a_watch_fails_ready_is_unknown_and_names_verb_and_resource() {
     assert_eq!(told(), world.status());
 
     let fails = |resource| {
-        let target = Target { resource, scope: None, selector: None, metadata_only: false };
+        let target = Target { resource, scope: None, selector: None, metadata_only: false, page_size: 500 };
         context.memory.health.has_failed_for_long(&target);
     };
     fails(ReferenceKind::IngressClass.resource());

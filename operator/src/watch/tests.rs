@@ -39,7 +39,13 @@ impl Sink for Names {
 }
 
 fn target() -> Target {
-    Target { resource: Kind::Deployment.resource(), scope: None, selector: None, metadata_only: false }
+    Target {
+        resource: Kind::Deployment.resource(),
+        scope: None,
+        selector: None,
+        metadata_only: false,
+        page_size: 500,
+    }
 }
 
 fn object(name: &str) -> DynamicObject {
