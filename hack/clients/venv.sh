@@ -33,7 +33,7 @@ plain = lambda name: re.sub(r"[-_.]+", "-", name.split("[")[0]).lower()
 pins = {plain(name): (name, version) for name, version in pins.items()}
 head = open(file).readline()
 direct = "".join(f"{name}=={pins.pop(plain(name))[1]}\n" for name in names)
-rest = "".join(f"{name}=={version}\n" for _, (name, version) in sorted(pins.items()))
+rest = "".join(f"{name}=={version}\n" for name, version in sorted(pins.values(), key=lambda pin: pin[0].lower()))
 open(file, "w").write(f"{head}{direct}\n# What those need.\n{rest}")
 PYTHON
   rm -rf "$venv"
