@@ -134,7 +134,7 @@ pub struct ServingTls {
 #[cfg_attr(
     feature = "kube",
     schemars(extend("x-kubernetes-validations" = [{
-        "rule": "self.recentVerdicts || !self.recentValues",
+        "rule": "!has(self.recentVerdicts) || !has(self.recentValues) || self.recentVerdicts || !self.recentValues",
         "message": "recentValues needs recentVerdicts: values are shown beside verdicts"
     }]))
 )]
