@@ -94,6 +94,29 @@ impl Calibration {
         -libm::log10(self.probability(rank))
     }
 
+    /// The smallest and the largest outlyingness of the training rows.
+    pub(crate) fn range(&self) -> (f64, f64) {
+        let value = |knot: Option<&Knot>| knot.map_or(0.0, |knot| knot.value);
+        (value(self.knots.first()), value(self.knots.last()))
+    }
+
+    /// The share of the training rows with a greater outlyingness, half of those with an equal one among them: 0 or 1
+    /// beyond their range, interpolated between the knots.
+    pub(crate) fn share_above(&self, outlyingness: f64) -> f64 {
+        let above = self.knots.partition_point(|knot| knot.value < outlyingness);
+        let rank = match (above.checked_sub(1).map(|below| self.knots[below]), self.knots.get(above)) {
+            (_, Some(knot)) if knot.value == outlyingness => knot.twice_rank as f64,
+            (Some(below), Some(above)) => {
+                let fraction = (outlyingness - below.value) / (above.value - below.value);
+                let (from, to) = (below.twice_rank as f64, above.twice_rank as f64);
+                from + fraction * (to - from)
+            }
+            (Some(_), None) => 0.0,
+            (None, _) => 2.0 * self.rows as f64,
+        };
+        self.probability(rank)
+    }
+
     fn probability(&self, twice_rank: f64) -> f64 {
         twice_rank / (2.0 * self.rows as f64)
     }

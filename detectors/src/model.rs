@@ -176,6 +176,18 @@ impl Model {
         self.facts.flagged_training_share
     }
 
+    /// The lowest and the highest score of the training rows (or of the sample that calibrated the model).
+    pub fn training_scores(&self) -> (f64, f64) {
+        let (least, most) = self.calibration.range();
+        (-most, -least)
+    }
+
+    /// The share of the training rows with a lower score, half of those with an equal one among them; exact at some
+    /// 250 quantiles, interpolated between.
+    pub fn training_share_below(&self, score: f64) -> f64 {
+        self.calibration.share_above(-score)
+    }
+
     /// What the user should know about the training.
     pub fn warnings(&self) -> &[Warning] {
         &self.facts.warnings

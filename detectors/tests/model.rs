@@ -46,6 +46,23 @@ fn the_contamination_is_the_share_of_flagged_training_rows() {
 }
 
 #[test]
+fn the_share_of_training_rows_below_a_score_is_theirs() {
+    let rows = bells(3_000);
+    let model = train(&rows, Default::default(), contamination(0.05));
+    let scores: Vec<f64> = model.score_rows(&rows).iter().map(|scored| scored.anomaly_score).collect();
+    let (lowest, highest) = model.training_scores();
+    assert_eq!(lowest, scores.iter().copied().fold(f64::INFINITY, f64::min));
+    assert_eq!(highest, scores.iter().copied().fold(f64::NEG_INFINITY, f64::max));
+    for step in -3..=23 {
+        let score = lowest + (highest - lowest) * f64::from(step) / 20.0;
+        let below = scores.iter().filter(|&&other| other < score).count() as f64 / 3_000.0;
+        let share = model.training_share_below(score);
+        assert!((share - below).abs() < 0.005, "{share} of {below} below {score}");
+    }
+    assert_eq!((model.training_share_below(-1.0), model.training_share_below(0.0)), (0.0, 1.0));
+}
+
+#[test]
 fn no_threshold_means_a_contamination_of_one_percent() {
     let rows = bells(1_000);
     let omitted = train(&rows, Default::default(), ThresholdConfig::default());

@@ -15,10 +15,11 @@ use crate::edge::{self, Edge};
 use crate::metrics::{self, PortName};
 use crate::problem::Problem;
 use crate::route::{
-    DOCS, DOCS_FILE, EXPLAIN, HEALTHZ, METRICS, MODEL_INFORMATION, OPENAPI, PREDICTION, PREDICTIONS, READYZ,
+    DOCS, DOCS_FILE, EXPLAIN, HEALTHZ, METRICS, MODEL_INFORMATION, OPENAPI, PAGE, PAGE_BOUNDARY, PAGE_DATA,
+    PREDICTION, PREDICTIONS, READYZ,
 };
 use crate::state::App;
-use crate::{docs, explain, health, information, oip, openapi, prediction, predictions};
+use crate::{docs, explain, health, information, oip, openapi, page, prediction, predictions};
 
 /// The port `http`.
 pub(crate) fn http(app: &Arc<App>) -> Router {
@@ -30,6 +31,9 @@ pub(crate) fn http(app: &Arc<App>) -> Router {
         .route(OPENAPI, openapi::route(PortName::Http, BasePath::default()))
         .route(DOCS, get(docs::page))
         .route(DOCS_FILE, get(docs::file))
+        .route(PAGE, get(page::show))
+        .route(PAGE_DATA, get(page::data))
+        .route(PAGE_BOUNDARY, get(page::boundary))
         .route(HEALTHZ, get(health::live))
         .route(READYZ, get(health::ready))
         .route(METRICS, get(metrics::handler::show));
@@ -39,14 +43,20 @@ pub(crate) fn http(app: &Arc<App>) -> Router {
 
 /// The port `public`. Whatever the path, nothing is answered before the gate has let the request in.
 pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router {
-    let routes = Router::new()
+    let mut routes = Router::new()
         .route(&base.join(PREDICTION), post(prediction::predict))
         .route(&base.join(PREDICTIONS), post(predictions::predict))
         .route(&base.join(EXPLAIN), post(explain::explain))
         .route(&base.join(MODEL_INFORMATION), get(information::show))
         .route(&base.join(OPENAPI), openapi::route(PortName::Public, base.clone()))
         .route(&base.join(DOCS), get(docs::page))
-        .route(&base.join(DOCS_FILE), get(docs::file));
+        .route(&base.join(DOCS_FILE), get(docs::file))
+        .route(&base.join(PAGE), get(page::show))
+        .route(&base.join(PAGE_DATA), get(page::data))
+        .route(&base.join(PAGE_BOUNDARY), get(page::boundary));
+    if base != BasePath::default() {
+        routes = routes.route(&base.join(""), get(page::add_slash));
+    }
     finish(app, oip::add(routes, &base), PortName::Public, base, Some(gate))
 }
 

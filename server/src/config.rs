@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::access::AccessLog;
 use crate::base_path::BasePath;
 use crate::model::Source;
+use crate::page::Keep;
 use crate::traces::TraceConfig;
 
 /// Everything that one server is told.
@@ -21,6 +22,8 @@ pub struct Config {
     pub model: Source,
     /// What is known of it besides.
     pub about: About,
+    /// What the page keeps of the latest anomalies; none = nothing.
+    pub recent: Option<Keep>,
     /// The in-cluster port, `http`: all routes, no passwords.
     pub http_address: SocketAddr,
     /// The port behind an ingress; none = not opened.
@@ -47,6 +50,7 @@ impl Config {
             model_namespace: String::new(),
             model,
             about: About::default(),
+            recent: None,
             http_address,
             public: None,
             grpc_address: None,

@@ -6,7 +6,9 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use clap::Parser;
-use server::{About, AccessLog, BasePath, Config, Drain, Limits, Public, Source, TlsFiles, TraceConfig};
+use server::{
+    About, AccessLog, BasePath, Config, Drain, Keep, Limits, Public, Source, TlsFiles, TraceConfig,
+};
 
 use crate::logs::LogFormat;
 
@@ -89,6 +91,12 @@ pub(crate) struct Flags {
     /// Which requests have a line in the log.
     #[arg(long, env, value_enum, default_value = "errors")]
     access_log: AccessLog,
+    /// Keeps the latest hundred anomalies and the features that caused them, for the page.
+    #[arg(long, env)]
+    recent_verdicts: bool,
+    /// With --recent-verdicts: their features' values, too.
+    #[arg(long, env)]
+    recent_values: bool,
     /// json or text.
     #[arg(long, env, value_enum, default_value = "json")]
     pub(crate) log_format: LogFormat,
@@ -121,7 +129,9 @@ impl Flags {
         };
         // What was accepted last may take its whole time.
         let finish = Drain::default().finish.max(self.request_timeout + Duration::from_secs(2));
+        let keep = if self.recent_values { Keep::Values } else { Keep::Causes };
         Config {
+            recent: self.recent_verdicts.then_some(keep),
             model_namespace: self.model_namespace,
             about,
             public,

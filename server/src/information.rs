@@ -105,7 +105,7 @@ pub(crate) fn render(
 
 /// Seconds of Unix time as a date and time in UTC. Days are counted from 1 March of the year 0, so that a leap day is the
 /// last of its year, in eras of 400 years.
-fn rfc3339(seconds: i64) -> String {
+pub(crate) fn rfc3339(seconds: i64) -> String {
     let (days, of_day) = (seconds.div_euclid(86_400) + 719_468, seconds.rem_euclid(86_400));
     let (era, of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
     let year = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;

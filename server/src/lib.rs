@@ -21,6 +21,7 @@ mod metrics;
 mod model;
 mod oip;
 mod openapi;
+mod page;
 mod pool;
 mod prediction;
 mod predictions;
@@ -43,6 +44,7 @@ pub use self::access::AccessLog;
 pub use self::base_path::{BasePath, BasePathError};
 pub use self::config::{About, Config, Drain, Limits, Public, TlsFiles};
 pub use self::model::{DESCRIPTION_FILE, LoadError, MODEL_FILE, Source};
+pub use self::page::Keep;
 pub use self::server::{Server, StartError, Stop};
 pub use self::traces::TraceConfig;
 

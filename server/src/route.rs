@@ -14,6 +14,9 @@ pub(crate) enum Route {
     OpenApi,
     Docs,
     DocsFile,
+    Page,
+    PageData,
+    PageBoundary,
     Healthz,
     Readyz,
     Metrics,
@@ -29,6 +32,9 @@ pub(crate) const MODEL_INFORMATION: &str = "/model_information";
 pub(crate) const OPENAPI: &str = "/openapi.json";
 pub(crate) const DOCS: &str = "/docs";
 pub(crate) const DOCS_FILE: &str = "/docs/{file}";
+pub(crate) const PAGE: &str = "/";
+pub(crate) const PAGE_DATA: &str = "/page/data";
+pub(crate) const PAGE_BOUNDARY: &str = "/page/boundary";
 pub(crate) const HEALTHZ: &str = "/healthz";
 pub(crate) const READYZ: &str = "/readyz";
 pub(crate) const METRICS: &str = "/metrics";
@@ -37,7 +43,7 @@ const INFERENCE: &str = "/v2";
 
 impl Route {
     /// All of them, in the order of their discriminants.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Prediction,
         Self::Predictions,
         Self::Explain,
@@ -45,6 +51,9 @@ impl Route {
         Self::OpenApi,
         Self::Docs,
         Self::DocsFile,
+        Self::Page,
+        Self::PageData,
+        Self::PageBoundary,
         Self::Healthz,
         Self::Readyz,
         Self::Metrics,
@@ -63,6 +72,9 @@ impl Route {
             Some(OPENAPI) => Self::OpenApi,
             Some(DOCS) => Self::Docs,
             Some(path) if path.starts_with("/docs/") => Self::DocsFile,
+            Some(PAGE | "") => Self::Page,
+            Some(PAGE_DATA) => Self::PageData,
+            Some(PAGE_BOUNDARY) => Self::PageBoundary,
             Some(HEALTHZ) => Self::Healthz,
             Some(READYZ) => Self::Readyz,
             Some(METRICS) => Self::Metrics,
@@ -103,6 +115,9 @@ impl Route {
             Self::OpenApi => OPENAPI,
             Self::Docs => DOCS,
             Self::DocsFile => DOCS_FILE,
+            Self::Page => PAGE,
+            Self::PageData => PAGE_DATA,
+            Self::PageBoundary => PAGE_BOUNDARY,
             Self::Healthz => HEALTHZ,
             Self::Readyz => READYZ,
             Self::Metrics => METRICS,

@@ -20,6 +20,7 @@ use crate::config::{Config, Drain, Public, TlsFiles};
 use crate::listen::{self, Phase, Phases, Port};
 use crate::metrics::{Metrics, PortName};
 use crate::model::{self, LoadError, Loaded, Source};
+use crate::page;
 use crate::state::App;
 use crate::tls::{self, Tls};
 use crate::traces::Traces;
@@ -89,8 +90,9 @@ impl Server {
         let failed = metrics.refusals.exports_failed.clone();
         let traces = config.traces.and_then(|traces| Traces::start(traces, &config.model_name, failed));
         let app = App::new(config.model_name, config.model_namespace, config.limits, metrics, gate.clone());
-        let app = app.with_tls(tls).with_about(config.about);
+        let app = app.with_tls(tls).with_about(config.about).with_recent(config.recent);
         let app = Arc::new(app.with_telemetry(config.access_log, traces.clone()));
+        background.spawn(page::explain_recent(Arc::clone(&app)));
         load(&app, config.model, &mut background)?;
         let public = match (config.public, gate) {
             (Some(public), Some(gate)) => Some(open_public(&app, public, gate, &mut background).await?),

@@ -15,6 +15,7 @@ use crate::config::{About, Limits};
 use crate::information;
 use crate::metrics::{Metrics, RowCounters};
 use crate::model::Loaded;
+use crate::page::{Keep, Recent, Scores};
 use crate::pool::{Pool, RequestsInFlight, RowsInFlight};
 use crate::problem::Problem;
 use crate::tls::Tls;
@@ -40,6 +41,8 @@ pub(crate) struct App {
     pub(crate) access_log: Lines,
     /// None if there is no collector.
     pub(crate) traces: Option<Arc<Traces>>,
+    /// None unless the page is to show the latest anomalies.
+    pub(crate) recent: Option<Arc<Recent>>,
     served: OnceLock<Arc<Served>>,
     not_loaded: Mutex<String>,
 }
@@ -53,13 +56,23 @@ pub(crate) struct Served {
     /// Where in the vector each feature stands.
     pub(crate) positions: HashMap<String, usize>,
     counters: RowCounters,
+    /// What the page shows of the rows.
+    pub(crate) scores: Scores,
+    recent: Option<Arc<Recent>>,
 }
 
 impl Served {
-    fn new(model: Model, revision: String, information: Bytes, counters: RowCounters) -> Self {
+    fn new(
+        model: Model,
+        revision: String,
+        information: Bytes,
+        counters: RowCounters,
+        recent: Option<Arc<Recent>>,
+    ) -> Self {
         let names = model.features().iter().enumerate();
         let positions = names.map(|(position, name)| (name.clone(), position)).collect();
-        Self { model, revision, information, positions, counters }
+        let scores = Scores::new(&model);
+        Self { model, revision, information, positions, counters, scores, recent }
     }
 
     /// Scores one row and counts it.
@@ -85,6 +98,10 @@ impl Served {
     /// Counts rows, each once, whatever route they came by: verdicts, severities, scores, drift.
     fn count_rows(&self, values: &[f64], scored: &[Scored]) {
         self.counters.count_rows(&self.model, values, scored);
+        self.scores.count(scored);
+        if let Some(recent) = &self.recent {
+            recent.note(values, scored);
+        }
     }
 
     /// The number of values in a row.
@@ -120,6 +137,7 @@ impl App {
             about: About::default(),
             access_log: Lines::new(AccessLog::default()),
             traces: None,
+            recent: None,
             served: OnceLock::new(),
             not_loaded,
         }
@@ -138,6 +156,11 @@ impl App {
     /// What is told of requests, and where.
     pub(crate) fn with_telemetry(self, access_log: AccessLog, traces: Option<Arc<Traces>>) -> Self {
         Self { access_log: Lines::new(access_log), traces, ..self }
+    }
+
+    /// Keeps the latest anomalies for the page.
+    pub(crate) fn with_recent(self, keep: Option<Keep>) -> Self {
+        Self { recent: keep.map(|keep| Arc::new(Recent::new(keep))), ..self }
     }
 
     /// The model, or the 503 that says why there is none.
@@ -170,7 +193,8 @@ impl App {
         rows.describe(&self.name, &self.namespace, &description, &self.about);
         let counters = rows.of_model(&self.metrics.registry, &model, &self.about);
         // A second model is never loaded: a revision is immutable.
-        let _ = self.served.set(Arc::new(Served::new(model, description.revision, information, counters)));
+        let served = Served::new(model, description.revision, information, counters, self.recent.clone());
+        let _ = self.served.set(Arc::new(served));
     }
 
     /// Remembers why there is no model, for `/readyz`.

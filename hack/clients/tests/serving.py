@@ -20,9 +20,9 @@ HTPASSWD = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"
 ORDINARY, FAR_AWAY = [95.0821, 0.6199], [26.9716, 0.5116]
 
 
-def train(directory: Path) -> Path:
-    """The quick start's model as a directory that a server loads."""
-    command = [PROGRAMS / "anomaly", "train", "-f", ROOT / "examples" / "quickstart.yaml", "--out", directory]
+def train(directory: Path, manifest: Path = ROOT / "examples" / "quickstart.yaml") -> Path:
+    """The quick start's model, or another one, as a directory that a server loads."""
+    command = [PROGRAMS / "anomaly", "train", "-f", manifest, "--out", directory]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=120)
     return directory
 

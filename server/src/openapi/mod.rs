@@ -11,6 +11,7 @@ mod explain;
 mod inference;
 mod model;
 mod operations;
+mod page;
 mod prediction;
 mod predictions;
 mod schemas;
@@ -54,6 +55,7 @@ fn document(about: &About<'_>) -> Value {
             {"name": "scoring", "description": "Rows in, verdicts out."},
             {"name": "Open Inference Protocol", "description": "Version 2, for clients of KServe, Triton and MLServer."},
             {"name": "model", "description": "What is served."},
+            {"name": "page", "description": "For people who would rather look."},
             {"name": "documentation", "description": "This description."},
         ],
         "paths": paths(about),
@@ -109,6 +111,9 @@ fn described(route: Route, about: &About<'_>) -> Vec<(String, Value)> {
         Route::OpenApi => json!({"get": operations::openapi(about)}),
         Route::Docs => json!({"get": operations::docs(about)}),
         Route::DocsFile => json!({"get": operations::docs_file(about)}),
+        Route::Page => json!({"get": page::page(about)}),
+        Route::PageData => json!({"get": page::data(about)}),
+        Route::PageBoundary => json!({"get": page::boundary(about)}),
         Route::Healthz => json!({"get": operations::healthz(about)}),
         Route::Readyz => json!({"get": operations::readyz(about)}),
         Route::Metrics => json!({"get": operations::metrics(about)}),

@@ -11,6 +11,7 @@ mod information;
 mod metrics;
 mod oip;
 mod overload;
+mod page;
 mod prediction;
 mod probes;
 mod sockets;
