@@ -99,6 +99,9 @@ render | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)' && fail "kinds that ar
 # shellcheck disable=SC2086
 render $prometheus --set monitoring.operator.enabled=false | grep -Eq 'kind: (ServiceMonitor|PrometheusRule)$|-dashboards$' \
     && fail "monitoring.operator.enabled=false renders what watches the operator"
+# shellcheck disable=SC2086
+render $prometheus --set monitoring.serviceMonitor.enabled=false | grep -q 'alert: AnomalyOperatorDown' \
+    && fail "an alert about absence is rendered although nobody is asked to scrape"
 for board in anomaly-operator/dashboards/*.json; do
     key="anomaly-$(basename "$board")"
     render --show-only templates/dashboards.yaml | sed "1,/^  $key: |/d; /^  anomaly-/,\$d; s/^    //" | sed '/^$/d' >"$work/board.json"

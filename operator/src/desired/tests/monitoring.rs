@@ -141,9 +141,10 @@ fn labels_of_the_administrator_never_replace_ours() {
 }
 
 #[test]
-fn a_model_of_no_pods_is_not_said_to_be_down() {
+fn a_model_of_no_pods_or_that_nobody_is_asked_to_scrape_is_not_said_to_be_down() {
     assert!(names(&World::ready()).contains("AnomalyModelDown"));
     assert!(!names(&World::ready().edited(|spec| spec.serving.replicas = 0)).contains("AnomalyModelDown"));
+    assert!(!names(&edited("{serviceMonitor: {enabled: false}}")).contains("AnomalyModelDown"));
 }
 
 #[test]

@@ -41,7 +41,9 @@ struct Alert {
 
 /// All alerts of the model.
 pub(super) fn alerts(model: &Validated, matchers: &str, alerting: &Alerting) -> Vec<Value> {
-    let down = (model.replicas > 0).then(|| down(matchers));
+    // Where nobody is asked to scrape, absence says nothing.
+    let scraped = model.monitoring.service_monitor.is_some();
+    let down = (model.replicas > 0 && scraped).then(|| down(matchers));
     let stale = (alerting.stale_after_days > 0).then(|| stale(matchers, alerting.stale_after_days));
     let always = [
         burn(matchers),
@@ -134,8 +136,8 @@ fn slow(model: &str) -> Alert {
         summary: "single rows are scored slowly",
         description: format!(
             "99% of the requests to /prediction are answered within {{{{ $value | humanizeDuration }}}}; it should be \
-             {}, and mostly is 2ms.",
-            "250ms",
+             {}ms, and mostly is 2ms.",
+            SLOW_SECONDS * 1_000.0,
         ),
     }
 }
