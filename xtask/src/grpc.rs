@@ -32,6 +32,7 @@ pub fn all(root: &Path) -> Result<Vec<(String, String)>> {
     config.service_generator(
         tonic_prost_build::configure()
             .build_transport(false)
+            .codec_path("crate::oip::grpc::codec::Counted")
             // Only tests ask.
             .client_mod_attribute(".", "#[cfg(test)]")
             .service_generator(),

@@ -5,6 +5,7 @@
 
 mod answer;
 mod body;
+mod codec;
 mod contents;
 mod error;
 #[rustfmt::skip]

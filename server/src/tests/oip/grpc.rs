@@ -262,6 +262,14 @@ async fn gzip_is_unpacked_and_a_bomb_is_not() {
     assert_eq!(http_status(&answer), StatusCode::PAYLOAD_TOO_LARGE);
 }
 
+/// As many empty inputs as a body may have bytes for would be a hundred times as large when read.
+#[tokio::test]
+async fn a_message_of_countless_empty_parts_is_refused_before_it_is_read() {
+    let answer = call(INFER, "identity", frame(&[0x2a, 0].repeat(400_000), false)).await;
+    assert_eq!(http_status(&answer), StatusCode::BAD_REQUEST);
+    assert!(answer.headers()["grpc-message"].to_str().unwrap().contains("fields"), "{:?}", answer.headers());
+}
+
 #[tokio::test]
 async fn what_is_no_call_is_unimplemented_in_the_form_of_grpc() {
     for path in ["/", "/prediction", "/inference.GRPCInferenceService/RepositoryIndex", "/v2"] {
