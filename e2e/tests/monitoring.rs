@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, bail, ensure};
 use e2e::kubectl::{apply, get, kubectl, run, tool};
-use e2e::model::{Namespace, condition, csv, is_ready, manifest};
+use e2e::model::{Namespace, csv, is_ready, manifest};
 use e2e::prometheus::Prometheus;
 use e2e::{dashboards, eventually, http};
 
@@ -185,8 +185,7 @@ async fn events(ns: &Namespace, login: &Login) -> Result<()> {
             ensure!(status == expected, "{row}: {status} {answer}");
         }
     }
-    ns.until("broken", "its training to fail", |m| condition(m, "Trained")["reason"] == "TrainingFailed")
-        .await?;
+    ns.until_condition("broken", "Trained", "False", "InvalidData").await?;
     Ok(())
 }
 
