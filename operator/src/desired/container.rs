@@ -99,7 +99,8 @@ fn limits(limits: &Limits) -> Vec<String> {
 fn page(page: Page) -> impl Iterator<Item = String> {
     [(page.recent_verdicts, "--recent-verdicts"), (page.recent_values, "--recent-values")]
         .into_iter()
-        .filter_map(|(asked, flag)| asked.then(|| flag.to_owned()))
+        .filter(|(asked, _)| *asked)
+        .map(|(_, flag)| flag.to_owned())
 }
 
 fn port(name: &str, number: i32) -> ContainerPort {

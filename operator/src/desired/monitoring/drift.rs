@@ -93,7 +93,7 @@ impl Watched<'_> {
         let quantile = quantiles.join("\n  + ");
         let expr = format!(
             "(\n  {quantile}\n)\n* on ({by}) ({rows} + on (namespace, model) group_left () {training})\n\
-             / on ({by}) ({rows} * on (namespace, model) group_left () {training})"
+             / on ({by}) ({rows} * on (namespace, model) group_left () {training})\nand {rows} >= {FEWEST_ROWS}"
         );
         (self.recorded_critical(), expr)
     }
