@@ -1,8 +1,9 @@
-//! `spec.serving.limits` as the server takes them. Pure.
+//! `spec.serving.limits` and `spec.serving.page` as the server takes them. Pure.
 
 use std::time::Duration;
 
-use api::spec::Limits;
+use api::spec::{Limits, Page};
+use server::Keep;
 
 /// The server's limits, with its own defaults for what a manifest does not say.
 pub(crate) fn limits(asked: &Limits) -> server::Limits {
@@ -22,9 +23,23 @@ pub(crate) fn limits(asked: &Limits) -> server::Limits {
     }
 }
 
+/// What the page keeps of the latest anomalies.
+pub(crate) fn kept(page: &Page) -> Option<Keep> {
+    let keep = if page.recent_values { Keep::Values } else { Keep::Causes };
+    page.recent_verdicts.then_some(keep)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn anomalies_are_kept_only_when_the_manifest_says_so() {
+        let page = |recent_verdicts, recent_values| Page { recent_verdicts, recent_values };
+        let kept = [page(false, false), page(false, true), page(true, false), page(true, true)]
+            .map(|page| kept(&page));
+        assert_eq!(kept, [None, None, Some(Keep::Causes), Some(Keep::Values)]);
+    }
 
     /// The operator passes to a pod only what differs from the resource's defaults.
     #[test]

@@ -19,6 +19,8 @@ pub struct Plan {
     pub data: Vec<u8>,
     /// What the server takes on.
     pub limits: api::spec::Limits,
+    /// What its page shows.
+    pub page: api::spec::Page,
     /// What the manifest asks for and this process does not do.
     pub not_done: Vec<&'static str>,
 }
@@ -90,7 +92,8 @@ impl Plan {
         let Model { id, spec } = choose(manifest, wanted)?;
         let (origin, data) = source(manifest, id, spec)?;
         let input = training_input(id, spec, origin, &data);
-        Ok(Self { id: id.clone(), input, data, limits: spec.serving.limits, not_done: not_done(spec) })
+        let (limits, page) = (spec.serving.limits, spec.serving.page);
+        Ok(Self { id: id.clone(), input, data, limits, page, not_done: not_done(spec) })
     }
 }
 

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use trainer::{Trained, TrainerError};
 
-use crate::limits::limits;
+use crate::limits::{kept, limits};
 use crate::manifest::{Manifest, ManifestError};
 use crate::plan::{Plan, PlanError};
 
@@ -134,6 +134,7 @@ fn configuration(plan: &Plan, trained: Trained, port: u16) -> Config {
     let mut config = Config::new(&plan.id.name, source, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     config.model_namespace.clone_from(&plan.id.namespace);
     config.limits = limits(&plan.limits);
+    config.recent = kept(&plan.page);
     config
 }
 
@@ -198,7 +199,8 @@ pub fn invitation(plan: &Plan, address: SocketAddr) -> String {
     let row = rows.map(|rows| rows.row(0).to_vec()).unwrap_or_default();
     let vector = serde_json::to_string(&row).unwrap_or_default();
     format!(
-        "\nServing on http://{address} until Ctrl-C. Is the first training row ordinary?\n\n  curl -X POST \
+        "\nServing on http://{address} until Ctrl-C; that is a page to look at, too. Is the first training row ordinary?\n\n  \
+         curl -X POST \
          'http://{address}/prediction?score=true' -H 'content-type: application/json' -d '{vector}'\n\n"
     )
 }
