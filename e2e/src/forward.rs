@@ -25,9 +25,12 @@ impl Forward {
             .spawn()?;
         let said = process.stdout.take().context("no standard output")?;
         // Forwarding from 127.0.0.1:40163 -> 8080
-        let line = BufReader::new(said).lines().next_line().await?.unwrap_or_default();
+        let mut lines = BufReader::new(said).lines();
+        let line = lines.next_line().await?.unwrap_or_default();
         let port = line.split(" -> ").next().and_then(|from| from.rsplit(':').next()?.parse().ok());
         let port = port.with_context(|| format!("kubectl port-forward {target}: {line:?}"))?;
+        // It says something of every connection, and ends when nobody listens.
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
         Ok(Self { port, _process: process })
     }
 }

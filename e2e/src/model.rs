@@ -98,6 +98,14 @@ impl Namespace {
         list(&self.name, kinds, &format!("{}={name}", api::labels::MODEL)).await
     }
 
+    /// Names of the scoring pods that are not on their way out, each with whether it is ready.
+    pub async fn scoring_pods(&self) -> Result<Vec<(String, bool)>> {
+        let pods = list(&self.name, "pods", "app.kubernetes.io/component=server").await?;
+        let staying = pods.iter().filter(|pod| pod["metadata"]["deletionTimestamp"].is_null());
+        let ready = |pod: &Value| text(&condition(pod, "Ready"), "/status") == "True";
+        Ok(staying.map(|pod| (text(pod, "/metadata/name").to_owned(), ready(pod))).collect())
+    }
+
     /// User name and generated password of a model.
     pub async fn credentials(&self, name: &str) -> Result<(String, String)> {
         let secret = get(&self.name, &format!("secret/{}", api::names::credentials(name))).await?;

@@ -56,14 +56,13 @@ async fn roll_outs_lose_no_request() -> Result<()> {
     let begun = Instant::now();
     for i in 1..=roll_outs {
         // Another template of the pods, and nothing else.
-        ns.patch("m", &format!(r#"{{"spec":{{"serving":{{"limits":{{"maxBatchRows":{}}}}}}}}}"#, 1_000 + i))
-            .await?;
-        let rolled = ns
-            .until("m", &format!("roll-out {i}"), |m| {
-                is_ready(m) && text(&condition(m, "Progressing"), "/status") == "False"
-            })
-            .await;
-        rolled?;
+        let requests =
+            format!(r#"{{"spec":{{"serving":{{"resources":{{"requests":{{"cpu":"{}m"}}}}}}}}}}"#, 5 + i % 20);
+        ns.patch("m", &requests).await?;
+        ns.until("m", &format!("roll-out {i}"), |m| {
+            is_ready(m) && text(&condition(m, "Progressing"), "/status") == "False"
+        })
+        .await?;
         if i % 10 == 0 {
             eprintln!(
                 "{i} roll-outs, {} s, {} answered, {:?}",
@@ -83,42 +82,14 @@ async fn deleted_pods_lose_no_request() -> Result<()> {
     let (ns, load) = under_load("faults-pods", "faults-pods.localhost").await?;
     let begun = Instant::now();
     for i in 1..=deletions {
-        let pods = kubectl(&[
-            "get",
-            "pods",
-            "-n",
-            &ns.name,
-            "-l",
-            "app.kubernetes.io/component=server",
-            "--field-selector=status.phase=Running",
-            "-o",
-            "jsonpath={range .items[?(!@.metadata.deletionTimestamp)]}{.metadata.name} {end}",
-        ])
-        .await?;
-        let pods: Vec<&str> = pods.split_whitespace().collect();
-        let victim = *pods.get(i % pods.len().max(1)).context("no pod")?;
+        let pods = ns.scoring_pods().await?;
+        let (victim, _) = pods.get(i % pods.len().max(1)).context("no pod")?;
         kubectl(&["delete", "pod", victim, "-n", &ns.name, "--wait=false"]).await?;
-        // The Deployment has noticed, and has two pods again.
+        // Two pods are ready again; those that count pods for the Deployment may still count the one that is gone.
         eventually(&format!("a pod in the place of {victim}, the {i}th deleted"), async || {
-            let live = e2e::kubectl::get(&ns.name, "deployment/m").await?.unwrap_or_default();
-            let pods = kubectl(&[
-                "get",
-                "pods",
-                "-n",
-                &ns.name,
-                "-l",
-                "app.kubernetes.io/component=server",
-                "-o",
-                "jsonpath={range .items[?(!@.metadata.deletionTimestamp)]}{.metadata.name} {end}",
-            ])
-            .await?;
-            let available = live["status"]["availableReplicas"].as_i64().unwrap_or(0);
-            let exchanged = pods.split_whitespace().count() == 2 && !pods.contains(victim);
-            Ok(if available >= 2 && exchanged {
-                Ok(())
-            } else {
-                Err(format!("{available} available, pods {pods}"))
-            })
+            let pods = ns.scoring_pods().await?;
+            let exchanged = pods.len() == 2 && pods.iter().all(|(name, ready)| *ready && name != victim);
+            Ok(if exchanged { Ok(()) } else { Err(format!("{pods:?}")) })
         })
         .await?;
         if i % 10 == 0 {

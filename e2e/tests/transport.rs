@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use e2e::eventually;
 use e2e::forward::Forward;
 use e2e::http;
-use e2e::kubectl::{apply, get, kubectl, run, text, tool};
+use e2e::kubectl::{apply, get, run, text, tool};
 use e2e::load::Load;
 use e2e::model::{Namespace, csv, score};
 use serde_json::json;
@@ -36,25 +36,9 @@ async fn secret(ns: &Namespace, name: &str, type_: &str, data: &[(&str, &str)]) 
     apply(&secret.to_string()).await
 }
 
-/// Names of the scoring pods that are not on their way out.
-async fn pods(ns: &Namespace) -> Result<Vec<String>> {
-    let names = kubectl(&[
-        "get",
-        "pods",
-        "-n",
-        &ns.name,
-        "-l",
-        "app.kubernetes.io/component=server",
-        "-o",
-        "jsonpath={range .items[?(!@.metadata.deletionTimestamp)]}{.metadata.name} {end}",
-    ])
-    .await?;
-    Ok(names.split_whitespace().map(str::to_owned).collect())
-}
-
 /// Waits until every pod itself gives `user` this status; the ingress controller is not asked.
 async fn until_pods_say(ns: &Namespace, user: &str, status: u16) -> Result<()> {
-    for pod in pods(ns).await? {
+    for (pod, _) in ns.scoring_pods().await? {
         let forward = Forward::to(&ns.name, &format!("pod/{pod}"), 8080).await?;
         let client = http::client()?;
         eventually(&format!("{pod} to answer {user} with {status}"), async || {
@@ -87,7 +71,7 @@ async fn passwords_are_rotated_under_load_without_one_failed_request() -> Result
         Ok(if status == 200 { Ok(()) } else { Err(format!("{status} {body}")) })
     })
     .await?;
-    let before = pods(&ns).await?;
+    let before = ns.scoring_pods().await?;
     let load = Load::start(host, ("first", "first"), ORDINARY, 8);
     load.go_on(100).await?;
     for step in 0..USERS.len() {
@@ -115,7 +99,7 @@ async fn passwords_are_rotated_under_load_without_one_failed_request() -> Result
     let report = load.stop().await?;
     println!("{} rotations: {} requests answered, others: {:?}", USERS.len(), report.answered, report.failed);
     assert!(report.failed.is_empty(), "{report:?}");
-    assert_eq!(pods(&ns).await?, before, "no pod was replaced for it");
+    assert_eq!(ns.scoring_pods().await?, before, "no pod was replaced for it");
     ns.done().await
 }
 
@@ -158,7 +142,8 @@ async fn ingress_and_pods_speak_tls_that_is_verified_and_reloaded() -> Result<()
     assert_eq!(text(&service, "/spec/ports/0/appProtocol"), "https");
 
     // A pod shows the certificate to whoever asks, and another one after the Secret has changed, without a restart.
-    let pod = pods(&ns).await?.join(" ");
+    let pods = ns.scoring_pods().await?;
+    let [(pod, _)] = pods.as_slice() else { panic!("{pods:?}") };
     for (number, (name, _, _)) in CERTIFICATES.iter().enumerate() {
         certificate(&ns, number, AUTHORITY).await?;
         let forward = Forward::to(&ns.name, &format!("pod/{pod}"), 8000).await?;
@@ -175,7 +160,7 @@ async fn ingress_and_pods_speak_tls_that_is_verified_and_reloaded() -> Result<()
         .await?;
     }
     until("an answer with the second certificate", |status| status == 200).await?;
-    assert_eq!(pods(&ns).await?.join(" "), pod, "no pod was replaced for it");
+    assert_eq!(ns.scoring_pods().await?, pods, "no pod was replaced for it");
 
     // Traefik verifies: by another authority the pods are nobody it knows.
     certificate(&ns, 1, CERTIFICATES[0].1).await?;
