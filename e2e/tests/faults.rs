@@ -39,7 +39,7 @@ async fn lossless(load: Load, begun: Instant, faults: &str) -> Result<()> {
     // (what the last fault may have broken comes to light)
     load.go_on(200).await?;
     let report = load.stop().await?;
-    println!(
+    eprintln!(
         "{faults}: {} requests answered in {} s, others: {:?}",
         report.answered,
         begun.elapsed().as_secs(),

@@ -97,7 +97,12 @@ async fn passwords_are_rotated_under_load_without_one_failed_request() -> Result
         load.go_on(100).await?;
     }
     let report = load.stop().await?;
-    println!("{} rotations: {} requests answered, others: {:?}", USERS.len(), report.answered, report.failed);
+    eprintln!(
+        "{} rotations: {} requests answered, others: {:?}",
+        USERS.len(),
+        report.answered,
+        report.failed
+    );
     assert!(report.failed.is_empty(), "{report:?}");
     assert_eq!(ns.scoring_pods().await?, before, "no pod was replaced for it");
     ns.done().await
