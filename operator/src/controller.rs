@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use api::conditions::{PROGRESSING, TRAINED, reason};
+use api::conditions::{PROGRESSING, reason};
 use futures::StreamExt;
 use kube::Client;
 use kube::core::ApiResource;
@@ -230,12 +230,14 @@ fn count_trainings(context: &Context) {
 
 /// Whether the last training of the model failed; also while it is tried again.
 fn training_failed(stored: &Stored) -> bool {
-    const UNDER_WAY: [&str; 3] = [reason::TRAINING, reason::POD_BLOCKED, reason::QUEUED];
+    // Reasons of `Progressing`.
+    const UNDER_WAY: [&str; 5] =
+        [reason::TRAINING, reason::UPDATING, reason::RETRAINING, reason::POD_BLOCKED, reason::QUEUED];
     let Some(status) = stored.readable().and_then(|model| model.status.as_ref()) else { return false };
     let Some(training) = &status.training else { return false };
     let again = training.attempt > Some(1);
     let under_way =
-        status.conditions.iter().any(|c| c.type_ == TRAINED && UNDER_WAY.contains(&c.reason.as_str()));
+        status.conditions.iter().any(|c| c.type_ == PROGRESSING && UNDER_WAY.contains(&c.reason.as_str()));
     training.last_error.is_some() || (again && under_way)
 }
 
@@ -274,20 +276,32 @@ mod tests {
         training_failed(&stored)
     }
 
-    fn trained(status: &str, reason: &str) -> serde_json::Value {
+    fn progressing(status: &str, reason: &str) -> serde_json::Value {
         json!([{
-            "type": "Trained", "status": status, "reason": reason, "message": "",
+            "type": "Progressing", "status": status, "reason": reason, "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z",
         }])
     }
 
     #[test]
     fn a_training_has_failed_from_its_failure_until_one_succeeds() {
+        let first = json!({"attempt": 1});
         assert!(!failed(json!({})));
-        assert!(!failed(json!({"training": {"attempt": 1}, "conditions": trained("Unknown", "Training")})));
+        assert!(!failed(json!({"training": first, "conditions": progressing("True", "Training")})));
         let error = json!({"attempt": 1, "lastReason": "OOMKilled", "lastError": "more memory"});
-        assert!(failed(json!({"training": error, "conditions": trained("False", "OOMKilled")})));
-        assert!(failed(json!({"training": {"attempt": 2}, "conditions": trained("Unknown", "Training")})));
-        assert!(!failed(json!({"training": {"attempt": 2}, "conditions": trained("True", "AsSpecified")})));
+        assert!(failed(json!({"training": error, "conditions": progressing("False", "TrainingFailed")})));
+        let second = json!({"attempt": 2});
+        for reason in ["Training", "Updating", "Retraining", "PodBlocked", "Queued"] {
+            assert!(
+                failed(json!({"training": second, "conditions": progressing("True", reason)})),
+                "{reason}"
+            );
+        }
+        for reason in ["RollingOut", "Idle"] {
+            assert!(
+                !failed(json!({"training": second, "conditions": progressing("True", reason)})),
+                "{reason}"
+            );
+        }
     }
 }
