@@ -110,6 +110,7 @@ done
 
 # The schema.
 refused replica --set replica=2
+refused otel --set otel.LAME_DUCK=1
 refused images.operator --set images.operator.tags=1
 refused tag --set images.operator.tag=110
 refused replicas --set replicas=two

@@ -1,6 +1,6 @@
 //! Command line and environment: what people type, checked. Nothing is read from the cluster here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -45,6 +45,10 @@ pub struct RunArgs {
     /// Image of `anomaly-server`.
     #[arg(long, env = "SERVER_IMAGE", default_value = "", hide_default_value = true)]
     server_image: String,
+    /// A variable of OpenTelemetry for scoring pods, like OTEL_EXPORTER_OTLP_ENDPOINT=http://collector:4318; one a flag,
+    /// or a line of the variable.
+    #[arg(long, env = "SERVER_OTEL", value_delimiter = '\n', hide_env_values = true)]
+    server_otel: Vec<String>,
     /// Pull policy of both images.
     #[arg(long, env = "IMAGE_PULL_POLICY", default_value = "IfNotPresent")]
     image_pull_policy: PullPolicy,
@@ -164,6 +168,26 @@ pub enum ConfigError {
     NoTrainings,
 }
 
+/// `OTEL_NAME=value`; empty members are overlooked, templates leave them behind. The value may hold a key: it is not shown.
+fn otel(variables: &[String]) -> Result<BTreeMap<String, String>, ConfigError> {
+    let is_name = |name: &str| {
+        name.strip_prefix("OTEL_").is_some_and(|rest| {
+            !rest.is_empty()
+                && rest.bytes().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || b == b'_')
+        })
+    };
+    let variables = variables.iter().map(|text| text.trim()).filter(|text| !text.is_empty());
+    let variable = |text: &str| match text.split_once('=') {
+        Some((name, value)) if is_name(name) => Ok((name.to_owned(), value.to_owned())),
+        _ => Err(ConfigError::Unusable {
+            flag: "--server-otel",
+            value: text.split('=').next().unwrap_or_default().to_owned(),
+            expected: "OTEL_NAME=value, a name of OpenTelemetry",
+        }),
+    };
+    variables.map(variable).collect()
+}
+
 impl RunArgs {
     /// How log lines look; known before the rest is checked, so that errors are logged too.
     pub fn log_format(&self) -> LogFormat {
@@ -194,6 +218,7 @@ impl RunArgs {
         }
         Ok(Settings {
             trainer_image: image("--trainer-image", "TRAINER_IMAGE", &self.trainer_image)?,
+            server_otel: otel(&self.server_otel)?,
             server_image: image("--server-image", "SERVER_IMAGE", &self.server_image)?,
             image_pull_policy: match self.image_pull_policy {
                 PullPolicy::Always => "Always",
@@ -305,6 +330,18 @@ mod tests {
     }
 
     #[test]
+    fn variables_of_opentelemetry_are_lines_and_no_others_are_taken() {
+        let config =
+            check(&["--server-otel", "OTEL_A=b=c,d\n\nOTEL_SDK_DISABLED=", "--server-otel", ""]).unwrap();
+        let expected = [("OTEL_A", "b=c,d"), ("OTEL_SDK_DISABLED", "")];
+        assert_eq!(config.settings.server_otel, expected.map(|(n, v)| (n.to_owned(), v.to_owned())).into());
+        for bad in ["LAME_DUCK=secret", "OTEL_=secret", "OTEL_a=secret", "OTEL_A"] {
+            let error = check(&["--server-otel", bad]).unwrap_err();
+            assert!(error.starts_with("--server-otel: ") && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
     fn a_namespace_that_cannot_exist_is_refused() {
         for bad in ["Demo", "-a", "a_b", "a b", "ä"] {
             let error = check(&["--watch-namespaces", &format!("x,{bad}")].map(|s| s)).unwrap_err();
@@ -373,6 +410,7 @@ mod tests {
             "RUNBOOK_BASE_URL",
             "SECRETS",
             "SERVER_IMAGE",
+            "SERVER_OTEL",
             "SERVICE_MONITORS",
             "SERVICE_MONITOR_INTERVAL",
             "SERVICE_MONITOR_LABELS",

@@ -46,6 +46,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         trainer_image: "anomaly-operator/trainer:1".into(),
         server_image: "anomaly-operator/server:1".into(),
+        server_otel: Default::default(),
         image_pull_policy: "IfNotPresent".into(),
         monitoring_namespaces: vec!["monitoring".into()],
         secrets: SecretsAccess::Cluster,

@@ -1,5 +1,7 @@
 //! What an administrator decides for all models: flags and environment of the operator.
 
+use std::collections::BTreeMap;
+
 use jiff::SignedDuration;
 
 use crate::monitoring;
@@ -11,6 +13,8 @@ pub struct Settings {
     pub trainer_image: String,
     /// Image of `anomaly-server`.
     pub server_image: String,
+    /// OpenTelemetry's variables of scoring pods, `OTEL_…`.
+    pub server_otel: BTreeMap<String, String>,
     /// `imagePullPolicy` of both.
     pub image_pull_policy: String,
     /// Namespaces whose pods may reach the `http` port, besides the model's own.

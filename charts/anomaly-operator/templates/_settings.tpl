@@ -4,6 +4,8 @@
   value: {{ include "anomaly-operator.image" (list $ "trainer") | quote }}
 - name: SERVER_IMAGE
   value: {{ include "anomaly-operator.image" (list $ "server") | quote }}
+- name: SERVER_OTEL
+  value: {{ include "anomaly-operator.lines" .Values.otel | quote }}
 - name: IMAGE_PULL_POLICY
   value: {{ .Values.images.pullPolicy | quote }}
 - name: WATCH_NAMESPACES
@@ -46,6 +48,15 @@
   value: {{ .Values.log.format | quote }}
 - name: RUST_LOG
   value: {{ .Values.log.filter | quote }}
+{{- end }}
+
+{{/* `NAME=value`, one a line. */}}
+{{- define "anomaly-operator.lines" -}}
+{{- $lines := list }}
+{{- range $name, $value := . }}
+{{- $lines = append $lines (printf "%s=%s" $name $value) }}
+{{- end }}
+{{- join "\n" $lines }}
 {{- end }}
 
 {{/* Labels as `name=value,name=value`. */}}

@@ -2,7 +2,7 @@
 
 use api::names;
 use api::spec::{AccessLog, Limits, Page};
-use k8s_openapi::api::core::v1::{Container, ContainerPort};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, EnvVar};
 
 use super::deployment::{Public, Served};
 use super::{probes, security, volumes};
@@ -29,6 +29,8 @@ pub(super) fn server(
         image: Some(settings.server_image.clone()),
         image_pull_policy: Some(settings.image_pull_policy.clone()),
         args: Some(args(model, served, public)),
+        // None without a collector: an empty list would differ from what the API server keeps.
+        env: (!settings.server_otel.is_empty()).then(|| otel(settings)),
         ports: Some(ports),
         resources: Some(model.server_resources.to_pod()),
         security_context: Some(security::container()),
@@ -38,6 +40,17 @@ pub(super) fn server(
         volume_mounts: Some(volumes::mounts(model, public)),
         ..Container::default()
     }
+}
+
+/// Where traces go, as the administrator says for all models.
+fn otel(settings: &Settings) -> Vec<EnvVar> {
+    let variables = settings.server_otel.iter();
+    let variables = variables.map(|(name, value)| EnvVar {
+        name: name.clone(),
+        value: Some(value.clone()),
+        ..EnvVar::default()
+    });
+    variables.collect()
 }
 
 fn args(model: &Validated, served: &Served, public: Option<&Public>) -> Vec<String> {

@@ -88,6 +88,17 @@ fn pod_with_limits_page_log_and_tls() {
 }
 
 #[test]
+fn variables_of_opentelemetry_are_those_of_the_administrator() {
+    let mut world = World::ready();
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT".to_owned(), "http://collector:4318".to_owned());
+    world.settings.server_otel = [endpoint].into();
+    let pod = world.plan().children.deployment.unwrap().spec.unwrap().template.spec.unwrap();
+    let expected =
+        serde_json::json!([{"name": "OTEL_EXPORTER_OTLP_ENDPOINT", "value": "http://collector:4318"}]);
+    assert_eq!(serde_json::json!(pod.containers[0].env), expected);
+}
+
+#[test]
 fn service_of_traefik_with_tls_to_the_pods() {
     assert_yaml_snapshot!(exposed(TRAEFIK).with_tls().plan().children.service);
 }

@@ -91,6 +91,7 @@ impl Cluster {
         let mut settings = Settings {
             trainer_image: "trainer".into(),
             server_image: "server".into(),
+            server_otel: Default::default(),
             image_pull_policy: "IfNotPresent".into(),
             monitoring_namespaces: Vec::new(),
             secrets: SecretsAccess::Cluster,
