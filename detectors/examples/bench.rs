@@ -1,5 +1,5 @@
 //! Nanoseconds a row, by every kernel that this processor has: many rows in blocks, one row after the other, and one
-//! row after other work has emptied the caches next to the processor.
+//! row after other work has emptied the caches next to the processor; and what explaining a row takes.
 //!
 //! `cargo run --release -p detectors --example bench`. The best of alternating runs and their median: other work on
 //! the machine only ever adds.
@@ -46,7 +46,19 @@ fn main() {
             let [many, one, cold] = times.each_mut().map(|times| best_and_median(times));
             println!("{sample_size:>8} {columns:>8} {:>10} {many:>18} {one:>18} {cold:>18}", kernel.name());
         }
+        println!("{sample_size:>8} {columns:>8} {:>10} {:>37}", "explained", explained(&forest, &rows));
     }
+}
+
+/// What each column contributes, one row after the other.
+fn explained(forest: &IsolationForest, rows: &CheckedMatrix) -> String {
+    let run = |_| {
+        time(|| {
+            let mut contributions = vec![0.0; rows.columns()];
+            (0..ROWS).map(|row| forest.explain_row(rows.row(row), &mut contributions).value).sum()
+        })
+    };
+    best_and_median(&mut (0..RUNS).map(run).collect::<Vec<f64>>())
 }
 
 /// From the sum of path lengths to the score.
