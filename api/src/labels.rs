@@ -34,6 +34,9 @@ pub const PAUSED: &str = "anomaly-operator.io/paused";
 pub const RETRAIN: &str = "anomaly-operator.io/retrain";
 /// Annotation of a revision: its description as JSON, so that metadata is enough for status.
 pub const DESCRIPTION: &str = "anomaly-operator.io/description";
+/// Annotation of a revision: how long its training took, in seconds. Not in its description, which is the same for the same
+/// training.
+pub const TRAINING_SECONDS: &str = "anomaly-operator.io/training-seconds";
 /// Annotation of Jobs and revisions: the whole training key.
 pub const FULL_TRAINING_KEY: &str = "anomaly-operator.io/full-training-key";
 /// Annotation of a Job: digest of all that can decide whether the training succeeds.

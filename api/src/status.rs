@@ -88,6 +88,10 @@ pub struct RevisionStatus {
     /// When the current revision was published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trained_at: Option<Time>,
+
+    /// How long its training took, from reading the data to the finished model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training_duration_seconds: Option<f64>,
 }
 
 /// The last training.

@@ -21,6 +21,8 @@ pub struct Plan {
     pub limits: api::spec::Limits,
     /// What its page shows.
     pub page: api::spec::Page,
+    /// The features whose drift is watched; none = the first 32.
+    pub drift_features: Option<Vec<String>>,
     /// What the manifest asks for and this process does not do.
     pub not_done: Vec<&'static str>,
 }
@@ -92,8 +94,15 @@ impl Plan {
         let Model { id, spec } = choose(manifest, wanted)?;
         let (origin, data) = source(manifest, id, spec)?;
         let input = training_input(id, spec, origin, &data);
-        let (limits, page) = (spec.serving.limits, spec.serving.page);
-        Ok(Self { id: id.clone(), input, data, limits, page, not_done: not_done(spec) })
+        Ok(Self {
+            id: id.clone(),
+            input,
+            data,
+            limits: spec.serving.limits,
+            page: spec.serving.page,
+            drift_features: drift_features(spec),
+            not_done: not_done(spec),
+        })
     }
 }
 
@@ -170,6 +179,10 @@ fn training_input(id: &Id, spec: &AnomalyModelSpec, origin: String, data: &[u8])
         min_rows: spec.training.min_rows,
         data: DataFile { path: String::new(), origin, digest },
     }
+}
+
+fn drift_features(spec: &AnomalyModelSpec) -> Option<Vec<String>> {
+    spec.monitoring.drift_features.as_ref().map(|names| names.iter().map(|name| name.0.clone()).collect())
 }
 
 fn not_done(spec: &AnomalyModelSpec) -> Vec<&'static str> {

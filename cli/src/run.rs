@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use server::{Config, Server, Source, StartError, Stop};
+use server::{About, Config, Server, Source, StartError, Stop};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use trainer::{Trained, TrainerError};
@@ -94,10 +94,11 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunE
     let plan = plan(&arguments.file, arguments.model.as_deref())?;
     let began = Instant::now();
     let trained = trainer::train(&plan.input, &plan.data)?;
-    write!(out, "{}", summary(&plan, &trained, began.elapsed()))?;
+    let took = began.elapsed();
+    write!(out, "{}", summary(&plan, &trained, took))?;
 
     let stop = stop_on_signals()?;
-    let server = Server::bind(configuration(&plan, trained, arguments.port)).await?;
+    let server = Server::bind(configuration(&plan, trained, took, arguments.port)).await?;
     write!(out, "{}", invitation(&plan, server.http_address()))?;
     out.flush()?;
     server.run(stop).await;
@@ -129,12 +130,18 @@ fn read(file: &Path) -> std::io::Result<String> {
     }
 }
 
-fn configuration(plan: &Plan, trained: Trained, port: u16) -> Config {
+fn configuration(plan: &Plan, trained: Trained, took: Duration, port: u16) -> Config {
     let source = Source::Memory { model: trained.model, description: Box::new(trained.description) };
     let mut config = Config::new(&plan.id.name, source, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     config.model_namespace.clone_from(&plan.id.namespace);
     config.limits = limits(&plan.limits);
     config.recent = kept(&plan.page);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok();
+    config.about = About {
+        trained_at: now.and_then(|now| i64::try_from(now.as_secs()).ok()),
+        training_duration: Some(took),
+        drift_features: plan.drift_features.clone(),
+    };
     config
 }
 

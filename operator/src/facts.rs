@@ -182,8 +182,14 @@ fn revision(name: &str, live: &Value) -> Option<Revision> {
         key: annotation(live, labels::FULL_TRAINING_KEY)?,
         retrain: annotation(live, labels::RETRAIN),
         description,
+        training_seconds: annotation(live, labels::TRAINING_SECONDS).and_then(|text| seconds(&text)),
         rejected: annotation(live, labels::REJECTED).is_some(),
     })
+}
+
+/// What is no duration is none.
+fn seconds(text: &str) -> Option<f64> {
+    text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
 }
 
 fn deployment(live: &Value) -> Deployment {

@@ -343,6 +343,7 @@ fn revision(spec: &AnomalyModelSpec, job: &Job, rows: u64, now: Timestamp) -> Re
             model_bytes: 30_000,
             warnings: Vec::new(),
         },
+        training_seconds: Some(1.25),
         rejected: false,
     }
 }

@@ -173,6 +173,8 @@ pub struct Revision {
     pub retrain: Option<String>,
     /// Its description (annotation).
     pub description: Description,
+    /// How long its training took (annotation).
+    pub training_seconds: Option<f64>,
     /// Whether its roll-out failed.
     pub rejected: bool,
 }

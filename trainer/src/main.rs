@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Instant;
 
 use api::job::{DATA_DIR, EXIT_PUBLISHED, TERMINATION_LOG, TrainingInput};
+use api::labels;
 use clap::{Parser, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 use trainer::outcome::{Outcome, reason};
@@ -54,17 +56,22 @@ fn run(input: &Path) -> Outcome {
 
 fn train_and_publish(input: &Path) -> Result<Outcome, Outcome> {
     let input = read_input(input)?;
+    let began = Instant::now();
     let data = std::fs::read(&input.data.path).map_err(|e| unreadable_data(&input, &e))?;
     let trained = trainer::train(&input, &data).map_err(|e| Outcome::from(&e))?;
+    let seconds = began.elapsed().as_secs_f64();
     let rows = trained.description.rows;
     tracing::info!(
         rows,
+        seconds,
         model_bytes = trained.model.len(),
         threshold = trained.description.threshold,
         "trained"
     );
-    let revision = revision(&input.revision, &trained)
-        .map_err(|e| Outcome::input(reason::MODEL_TOO_LARGE, e.to_string()))?;
+    let mut target = input.revision.clone();
+    target.annotations.insert(labels::TRAINING_SECONDS.to_owned(), format!("{seconds:.3}"));
+    let revision =
+        revision(&target, &trained).map_err(|e| Outcome::input(reason::MODEL_TOO_LARGE, e.to_string()))?;
     publish_blocking(&revision)?;
     Ok(Outcome::published(&input.revision.name, rows))
 }

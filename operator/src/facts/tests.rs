@@ -101,10 +101,12 @@ fn a_revision_is_read_from_its_metadata() {
     });
     let annotations = json!({
         labels::DESCRIPTION: description.to_string(), labels::FULL_TRAINING_KEY: "abc", labels::REJECTED: "true",
+        labels::TRAINING_SECONDS: "1.250",
     });
     let mut live = json!({"metadata": {"name": "m-r-abc-3", "annotations": annotations}});
     let Facts::Revision(revision) = reduced(Kind::ConfigMap, live.clone()).facts else { panic!() };
     assert!(revision.rejected && revision.description.rows == 9 && revision.key == "abc");
+    assert_eq!(revision.training_seconds, Some(1.25));
     live["metadata"]["annotations"][labels::DESCRIPTION] = "{".into();
     assert_eq!(reduced(Kind::ConfigMap, live).facts, Facts::None, "what cannot be read is no revision");
 }

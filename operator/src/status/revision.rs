@@ -48,5 +48,6 @@ fn described(revision: &Revision) -> RevisionStatus {
         threshold: Some(description.threshold),
         flagged_training_share: Some(description.flagged_training_share),
         trained_at: Some(seconds(revision.created_at)),
+        training_duration_seconds: revision.training_seconds,
     }
 }
