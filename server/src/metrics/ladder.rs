@@ -34,7 +34,7 @@ impl Ladder {
 
     /// The bin of one value; NaN is in bin 0.
     pub(crate) fn bin(&self, value: f64) -> usize {
-        self.groups.iter().flatten().map(|&edge| usize::from(value > edge)).sum()
+        self.groups.as_flattened().partition_point(|&edge| edge < value)
     }
 
     /// Zeros for [`Ladder::add`].
