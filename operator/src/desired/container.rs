@@ -68,8 +68,9 @@ fn args(model: &Validated, served: &Served, public: Option<&Public>) -> Vec<Stri
             format!("--htpasswd-file={}/{}", volumes::AUTH_DIR, names::HTPASSWD_KEY),
         ]);
     }
-    // For the model's age in metrics; the model file has no times.
+    // For the metrics of age and training; the model file has no times.
     args.extend(served.trained_at.map(|at| format!("--trained-at={}", at.as_second())));
+    args.extend(served.training_seconds.map(|seconds| format!("--training-duration={seconds}")));
     if model.tls_secret.is_some() {
         args.push(format!("--tls-dir={}", volumes::TLS_DIR));
     }
@@ -82,9 +83,14 @@ fn args(model: &Validated, served: &Served, public: Option<&Public>) -> Vec<Stri
     if let Some(names) = &model.drift_features {
         // One flag a name, because names may hold any character; an empty one for none.
         let none = names.is_empty().then(String::new);
-        args.extend(names.iter().chain(&none).map(|name| format!("--drift-features={name}")));
+        args.extend(names.iter().chain(&none).map(|name| format!("--drift-features={}", literal(name))));
     }
     args
+}
+
+/// Kubernetes expands `$(NAME)` in arguments, and `$$` to `$`.
+fn literal(text: &str) -> String {
+    text.replace('$', "$$")
 }
 
 /// What differs from the server's own defaults, so that most pods have a short command line.
@@ -123,5 +129,15 @@ fn port(name: &str, number: i32) -> ContainerPort {
         // Part of the key of this list: left out, the live object would differ from what we apply.
         protocol: Some("TCP".into()),
         ..ContainerPort::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_looks_like_a_variable_reaches_the_server_as_it_is() {
+        assert_eq!(literal("$(HOME) $5"), "$$(HOME) $$5");
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Served {
     pub revision: String,
     /// When it was published, if that is known.
     pub trained_at: Option<Timestamp>,
+    /// How long its training took, if that is known.
+    pub training_seconds: Option<f64>,
 }
 
 /// Pods that serve a revision.

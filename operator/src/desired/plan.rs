@@ -124,13 +124,17 @@ fn children(model: &Validated, observed: &Observed, settings: &Settings, decisio
     }
 }
 
-/// The revision with its time, which status keeps: pods are not rolled because its ConfigMap is gone.
-fn served(revision: &str, observed: &Observed) -> Served {
-    let published = observed.revisions.iter().find(|r| r.name == revision).map(|r| r.created_at);
+/// The revision with its times, which status keeps: pods are not rolled because its ConfigMap is gone.
+fn served(name: &str, observed: &Observed) -> Served {
+    let published = observed.revisions.iter().find(|r| r.name == name);
     let told = observed.model.status.as_ref().and_then(|status| status.revision.as_ref());
-    let told = told.filter(|told| told.current.as_deref() == Some(revision));
-    let told = told.and_then(|told| told.trained_at.as_ref()).map(|at| at.0);
-    Served { revision: revision.to_owned(), trained_at: published.or(told) }
+    let told = told.filter(|told| told.current.as_deref() == Some(name));
+    let (trained_at, training_seconds) = match (published, told) {
+        (Some(revision), _) => (Some(revision.created_at), revision.training_seconds),
+        (None, Some(told)) => (told.trained_at.as_ref().map(|at| at.0), told.training_duration_seconds),
+        (None, None) => (None, None),
+    };
+    Served { revision: name.to_owned(), trained_at, training_seconds }
 }
 
 /// The revision that the trainer may write: that of the Job that runs, else of the last one, so that the end of a
