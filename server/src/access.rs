@@ -1,7 +1,7 @@
 //! The access log: one line a request, for those that are worth one.
 //!
-//! What failed or took longer than a second always has one. Refusals (4xx, 503) have one too, but no more than some a
-//! second, because anybody could fill the log with them; how many were left out is told in the next line. Of the
+//! What failed or took longer than a second always has one. Refusals (4xx, 503) have one too, but of each kind (unknown
+//! users, other 4xx, 503) no more than some a second, because anybody could fill the log with them; how many were left out is told in the next line. Of the
 //! others one in a hundred, or all, or none, as asked for.
 //!
 //! A line has the route's name and never the path, the query, a header but the request's id, or a body.
@@ -56,7 +56,31 @@ pub(crate) struct Line<'a> {
 pub(crate) struct Lines {
     mode: AccessLog,
     others: AtomicU64,
-    refusals: Mutex<Refusals>,
+    /// By kind: those of one kind take no line from another.
+    refusals: [Mutex<Refusals>; Kind::ALL],
+}
+
+/// Who or what a refusal is due to.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// 401 and 429: anybody who knows no password.
+    Unknown,
+    /// What a client sent.
+    Client,
+    /// 503: this server.
+    Server,
+}
+
+impl Kind {
+    const ALL: usize = 3;
+
+    fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::UNAUTHORIZED | StatusCode::TOO_MANY_REQUESTS => Self::Unknown,
+            _ if status.is_client_error() => Self::Client,
+            _ => Self::Server,
+        }
+    }
 }
 
 /// The refusals of the current second.
@@ -79,8 +103,8 @@ enum Worth {
 
 impl Lines {
     pub(crate) fn new(mode: AccessLog) -> Self {
-        let refusals = Refusals { since: Instant::now(), written: 0, left_out: 0 };
-        Self { mode, others: AtomicU64::new(0), refusals: Mutex::new(refusals) }
+        let none = || Mutex::new(Refusals { since: Instant::now(), written: 0, left_out: 0 });
+        Self { mode, others: AtomicU64::new(0), refusals: std::array::from_fn(|_| none()) }
     }
 
     pub(crate) fn write(&self, line: Line<'_>) {
@@ -122,7 +146,7 @@ impl Lines {
             return Worth::Failed;
         }
         if status.is_client_error() || status.is_server_error() {
-            return self.refused(now);
+            return self.refused(Kind::of(status), now);
         }
         match self.mode {
             AccessLog::Errors => Worth::Nothing,
@@ -134,8 +158,8 @@ impl Lines {
         }
     }
 
-    fn refused(&self, now: Instant) -> Worth {
-        let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
+    fn refused(&self, kind: Kind, now: Instant) -> Worth {
+        let mut refusals = self.refusals[kind as usize].lock().unwrap_or_else(PoisonError::into_inner);
         if now.duration_since(refusals.since) >= Duration::from_secs(1) {
             refusals.since = now;
             refusals.written = 0;
@@ -176,11 +200,15 @@ mod tests {
         let lines = Lines::new(AccessLog::Errors);
         let now = Instant::now();
         let refused = |status, now| lines.worth(StatusCode::from_u16(status).unwrap(), QUICK, now);
-        for status in [400, 401, 404, 413, 422, 429, 431, 503, 503, 503] {
+        for status in [401, 401, 429, 401, 401, 401, 401, 401, 401, 401] {
             assert_eq!(refused(status, now), Worth::Refused(0));
         }
         for _ in 0..7 {
             assert_eq!(refused(401, now), Worth::Nothing);
+        }
+        // Who knows no password hides nothing of what others did.
+        for status in [400, 404, 413, 422, 431, 503] {
+            assert_eq!(refused(status, now), Worth::Refused(0));
         }
         let later = now + Duration::from_secs(2);
         assert_eq!(refused(401, later), Worth::Refused(7));

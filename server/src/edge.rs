@@ -5,18 +5,23 @@
 //! `Authorization`, never a body.
 
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::task::{Context, Poll};
+use std::time::Instant;
 
+use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode};
+use hyper::body::{Frame, SizeHint};
 
 use crate::access::Line;
 use crate::auth::Gate;
 use crate::base_path::BasePath;
+use crate::body::ReadsOn;
 use crate::metrics::PortName;
 use crate::oip;
 use crate::problem::{Problem, RefusedRows};
@@ -57,7 +62,13 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
     if let Some(RefusedRows(rows)) = response.extensions().get() {
         edge.app.metrics.rows.refuse(*rows);
     }
-    edge.tell(method, route, status, took, &id, span);
+    let told = Told { edge: Arc::clone(&edge), method, route, status, started, id: id.clone(), span };
+    if response.extensions().get::<ReadsOn>().is_some() {
+        // Of a stream it is told at its end: only then is it known how long it took.
+        response = response.map(|body| Body::new(Streamed { body, _told: told }));
+    } else {
+        drop(told);
+    }
     response.headers_mut().insert(request_id::HEADER, id);
     match edge.port {
         PortName::Grpc => oip::grpc::in_form(response),
@@ -68,16 +79,19 @@ pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next:
 
 impl Edge {
     async fn answer(&self, route: Route, request: Request, next: Next) -> Response {
+        let limit = self.app.limits.request_timeout;
+        // Before anything is taken that others need: who waits for a password to be checked holds a connection only.
+        if let Some(gate) = &self.gate {
+            match tokio::time::timeout(limit, gate.admit(request.headers())).await {
+                Ok(Ok(())) => {}
+                Ok(Err(problem)) => return problem.into_response(),
+                Err(_elapsed) => return Problem::too_many_checks().into_response(),
+            }
+        }
         let _in_flight = match self.app.requests.admit(route) {
             Ok(permit) => permit,
             Err(problem) => return problem.into_response(),
         };
-        if let Some(gate) = &self.gate
-            && let Err(problem) = gate.admit(request.headers()).await
-        {
-            return problem.into_response();
-        }
-        let limit = self.app.limits.request_timeout;
         let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
         match tokio::time::timeout(limit, handled).await {
             Ok(Ok(response)) => response,
@@ -87,22 +101,56 @@ impl Edge {
             Err(_elapsed) => Problem::timed_out(limit.as_secs_f64()).into_response(),
         }
     }
+}
 
-    fn tell(
-        &self,
-        method: &'static str,
-        route: Route,
-        status: StatusCode,
-        took: Duration,
-        id: &HeaderValue,
-        span: Option<Span>,
-    ) {
-        let (port, request_id) = (self.port, id.to_str().unwrap_or_default());
+/// Tells of a request, in log and trace, when it is dropped.
+struct Told {
+    edge: Arc<Edge>,
+    method: &'static str,
+    route: Route,
+    status: StatusCode,
+    started: Instant,
+    id: HeaderValue,
+    span: Option<Span>,
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        let Edge { app, port, .. } = &*self.edge;
+        let (method, route, port, status) = (self.method, self.route, *port, self.status);
+        let (took, request_id) = (self.started.elapsed(), self.id.to_str().unwrap_or_default());
+        let span = self.span.take();
         let trace_id = span.as_ref().map(|span| span.trace_id.as_str());
-        self.app.access_log.write(Line { method, route, port, status, took, request_id, trace_id });
-        if let (Some(traces), Some(span)) = (&self.app.traces, span) {
+        app.access_log.write(Line { method, route, port, status, took, request_id, trace_id });
+        if let (Some(traces), Some(span)) = (&app.traces, span) {
             traces.end(span, &Answered { method, route, port, status, request_id });
         }
+    }
+}
+
+/// The body of a stream, which is told of when it has ended, or its client has gone.
+struct Streamed {
+    body: Body,
+    _told: Told,
+}
+
+impl hyper::body::Body for Streamed {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -114,8 +114,9 @@ struct Waiting<'a> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         let mut checking = lock(&self.cache.checking);
-        // The map's own reference and this one.
-        if Arc::strong_count(&self.cell) <= 2 {
+        // (given up under the lock: of two that leave at once, one has to see that it is the last)
+        drop(std::mem::take(&mut self.cell));
+        if checking.get(&self.digest).is_some_and(|cell| Arc::strong_count(cell) == 1) {
             checking.remove(&self.digest);
         }
     }

@@ -21,6 +21,7 @@ use super::phase::Phases;
 use super::socket::Socket;
 use super::{Place, Port};
 use crate::body::ReadsOn;
+use crate::metrics::PortName;
 use crate::oip;
 use crate::problem::Problem;
 use crate::refusals::{Refused, ShedReason};
@@ -101,7 +102,8 @@ impl Service {
 
     async fn answer(self, request: Request<Incoming>) -> Response {
         let route = Route::of(request.uri().path(), &self.port.base);
-        let mut response = if self.place == Place::Reserve && !route.is_probe() {
+        let kubelet = route.is_probe() && self.port.name == PortName::Http;
+        let mut response = if self.place == Place::Reserve && !kubelet {
             self.port.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
             let refused = Problem::overloaded().into_response();
             if route.is_inference() { oip::in_form(refused) } else { refused }

@@ -329,3 +329,21 @@ async fn a_changed_secret_needs_no_restart_and_forgets_the_headers_it_knew() {
     assert!(app.ready().is_ok());
     watching.abort();
 }
+
+/// Otherwise anybody who can reach `public` could shut out the cluster, and the kubelet.
+#[tokio::test]
+async fn who_waits_for_a_password_to_be_checked_holds_no_place_of_requests_or_probes() {
+    let slow = bcrypt::hash("secret", 12).unwrap();
+    let (app, router) = public(&file("waiting", &format!("ann:{slow}\n")), "/");
+    let wrong = basic("ann", "wrong");
+    let paths = ["/prediction", "/healthz", "/readyz", "/metrics"];
+    let mut waiting: Vec<_> =
+        (0..1_100).map(|n| Box::pin(predict(&router, paths[n % paths.len()], Some(&wrong)))).collect();
+    for asked in &mut waiting {
+        assert!(futures::poll!(asked).is_pending());
+    }
+    let http = app::http(&app);
+    assert_eq!(fixture::post(&http, "/prediction", ORDINARY).await.status, StatusCode::OK);
+    assert_eq!(fixture::get(&http, "/readyz").await.status, StatusCode::OK);
+    drop(waiting);
+}
