@@ -292,6 +292,11 @@ fn the_settings_reach_the_operator() {
     let expected = BTreeMap::from([
         ("TRAINER_IMAGE", "registry.example.com/anomaly/trainer:1.2.3-trainer"),
         ("SERVER_IMAGE", "registry.example.com/anomaly/server:1.2.3-server"),
+        (
+            "SERVER_OTEL",
+            "OTEL_EXPORTER_OTLP_ENDPOINT=http://otel-collector.monitoring:4318\n\
+             OTEL_TRACES_SAMPLER=parentbased_always_off",
+        ),
         ("IMAGE_PULL_POLICY", "Always"),
         ("WATCH_NAMESPACES", "team-a"),
         ("MONITORING_NAMESPACES", "monitoring,observability"),
