@@ -4,6 +4,7 @@
 //! load nothing from anywhere else. What Swagger UI is made of lies packed in `vendor/swagger-ui`.
 
 use std::io::Read as _;
+use std::sync::OnceLock;
 
 use axum::body::Bytes;
 use axum::extract::Path;
@@ -29,7 +30,8 @@ const PAGE: File = File::plain("text/html; charset=utf-8", include_bytes!("page.
 struct File {
     content_type: &'static str,
     bytes: &'static [u8],
-    packed: bool,
+    /// Where it is unpacked, for all who cannot do that themselves; none for what is not packed.
+    unpacked: Option<&'static OnceLock<Bytes>>,
 }
 
 /// The handler of the page.
@@ -44,22 +46,31 @@ pub(crate) async fn file(Path(name): Path<String>, headers: HeaderMap) -> Result
 
 impl File {
     const fn plain(content_type: &'static str, bytes: &'static [u8]) -> Self {
-        Self { content_type, bytes, packed: false }
+        Self { content_type, bytes, unpacked: None }
     }
 
-    const fn packed(content_type: &'static str, bytes: &'static [u8]) -> Self {
-        Self { content_type, bytes, packed: true }
+    const fn packed(
+        content_type: &'static str,
+        bytes: &'static [u8],
+        unpacked: &'static OnceLock<Bytes>,
+    ) -> Self {
+        Self { content_type, bytes, unpacked: Some(unpacked) }
     }
 
     fn named(name: &str) -> Option<Self> {
         const SCRIPT: &str = "text/javascript; charset=utf-8";
+        static BUNDLE: OnceLock<Bytes> = OnceLock::new();
+        static STYLE: OnceLock<Bytes> = OnceLock::new();
         Some(match name {
-            "swagger-ui-bundle.js" => {
-                Self::packed(SCRIPT, include_bytes!("../../vendor/swagger-ui/swagger-ui-bundle.js.gz"))
-            }
+            "swagger-ui-bundle.js" => Self::packed(
+                SCRIPT,
+                include_bytes!("../../vendor/swagger-ui/swagger-ui-bundle.js.gz"),
+                &BUNDLE,
+            ),
             "swagger-ui.css" => Self::packed(
                 "text/css; charset=utf-8",
                 include_bytes!("../../vendor/swagger-ui/swagger-ui.css.gz"),
+                &STYLE,
             ),
             "start.js" => Self::plain(SCRIPT, include_bytes!("start.js")),
             "swagger-ui-bundle.js.LICENSE.txt" => Self::plain(
@@ -72,7 +83,7 @@ impl File {
 
     /// The file, packed for those that can unpack it; nothing when the client has it already.
     fn answer(self, headers: &HeaderMap) -> Response {
-        let stay_packed = self.packed && takes_gzip(headers);
+        let stay_packed = self.unpacked.is_some() && takes_gzip(headers);
         let tag = self.tag(stay_packed);
         let fixed = [
             (header::CONTENT_SECURITY_POLICY, POLICY),
@@ -98,14 +109,17 @@ impl File {
         response
     }
 
+    /// Unpacked once and then shared: so many answers take no more memory than one.
     fn unpacked(self) -> Bytes {
-        if !self.packed {
-            return Bytes::from_static(self.bytes);
-        }
-        let mut bytes = Vec::new();
-        // A test unpacks every file: what is in the binary is whole.
-        let _ = GzDecoder::new(self.bytes).read_to_end(&mut bytes);
-        bytes.into()
+        let Some(unpacked) = self.unpacked else { return Bytes::from_static(self.bytes) };
+        let unpack = || {
+            let mut bytes = Vec::new();
+            // A test unpacks every file: what is in the binary is whole.
+            let _ = GzDecoder::new(self.bytes).read_to_end(&mut bytes);
+            bytes.shrink_to_fit();
+            bytes.into()
+        };
+        unpacked.get_or_init(unpack).clone()
     }
 
     /// Length and checksum of what lies here, and whether it is sent so.
@@ -143,11 +157,20 @@ mod tests {
         for name in FILES {
             let file = File::named(name).unwrap();
             let mut bytes = Vec::new();
-            if file.packed {
+            if file.unpacked.is_some() {
                 GzDecoder::new(file.bytes).read_to_end(&mut bytes).unwrap();
                 assert!(bytes.len() > 2 * file.bytes.len(), "{name}");
             }
             assert!(!file.unpacked().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_file_is_unpacked_once_for_all_requests() {
+        for name in FILES {
+            let unpacked = || File::named(name).unwrap().unpacked();
+            let (first, second) = (unpacked(), unpacked());
+            assert_eq!(first.as_ptr(), second.as_ptr(), "{name}");
         }
     }
 
