@@ -1,11 +1,12 @@
 //! The latest anomalies and the features that caused them, for the page, if somebody wants that.
 //!
 //! Requests leave copies of anomalous rows in a short queue and wait for nobody: what does not fit is dropped. A task of
-//! its own explains them, after their answers, and keeps the last hundred; it gives way to whoever reads.
+//! its own has them explained on the pool, after their answers, a few at a time with a pause between: however many
+//! anomalies there are, they take no more than a part of one thread. The last hundred are kept.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use detectors::{Model, Scored};
 use serde::{Serialize, Serializer};
@@ -17,7 +18,10 @@ use crate::state::App;
 /// The most that are kept.
 const MOST: usize = 100;
 /// Chunks of rows that may wait to be explained.
-const WAITING: usize = 64;
+const WAITING: usize = 8;
+/// Rows that are explained at once, and the pause before the next.
+const PART: usize = 8;
+const PAUSE: Duration = Duration::from_millis(10);
 /// Features that are named of a row, and the least share that one has.
 const CAUSES: usize = 4;
 const LEAST_SHARE: f64 = 0.05;
@@ -88,7 +92,7 @@ impl Recent {
     fn store(&self, model: &Model, noted: Vec<Noted>) {
         let explained: Vec<Anomaly> =
             noted.into_iter().filter_map(|noted| self.explain(model, noted)).collect();
-        let Ok(mut anomalies) = self.anomalies.try_lock() else { return };
+        let mut anomalies = self.anomalies.lock().unwrap_or_else(PoisonError::into_inner);
         anomalies.extend(explained);
         let beyond = anomalies.len().saturating_sub(MOST);
         anomalies.drain(..beyond);
@@ -122,10 +126,22 @@ pub(crate) async fn explain(app: Arc<App>) {
     let Some(recent) = &app.recent else { return };
     let receiver = recent.receiver.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(mut noted) = receiver else { return };
+    let mut waiting = VecDeque::new();
     while let Some(rows) = noted.recv().await {
-        // What is noted was scored, so there is a model.
-        if let Ok(served) = app.model() {
-            recent.store(&served.model, rows);
+        waiting.extend(rows);
+        while !waiting.is_empty() {
+            // What would be pushed out before anybody sees it is not explained.
+            while let Ok(rows) = noted.try_recv() {
+                waiting.extend(rows);
+            }
+            waiting.drain(..waiting.len().saturating_sub(MOST));
+            let part = waiting.drain(..waiting.len().min(PART)).collect();
+            // What is noted was scored, so there is a model.
+            if let Ok(served) = app.model() {
+                let (recent, served) = (Arc::clone(recent), Arc::clone(served));
+                let _ = app.pool.run(move || recent.store(&served.model, part)).await;
+            }
+            tokio::time::sleep(PAUSE).await;
         }
     }
 }
