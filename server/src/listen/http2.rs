@@ -1,7 +1,7 @@
 //! One HTTP/2 connection from its first byte to its close: what gRPC speaks.
 //!
 //! A connection carries many requests at once, so it is watched as a whole: a peer that is gone is found by pings, one
-//! on which nothing moves for the idle time is closed. While the server closes, what is in flight is answered, and a
+//! on which nothing moves for the idle time is told so and closed. While the server closes, what is in flight is answered, and a
 //! GOAWAY has told the client to send the rest elsewhere; until then a connection stays, in lame duck, too.
 
 use std::convert::Infallible;
@@ -59,14 +59,17 @@ pub(super) async fn serve(stream: Stream, port: Arc<Port>, phases: Phases) {
         tokio::select! {
             biased;
             _ = connection.as_mut() => return,
-            () = &mut unused => return,
-            () = &mut still => return,
+            () = &mut unused => break,
+            () = &mut still => break,
             () = &mut closing, if !told => {
                 told = true;
                 connection.as_mut().graceful_shutdown();
             }
         }
     }
+    // A GOAWAY: a call that is under way just now is answered, or the client knows that it can be made again.
+    connection.as_mut().graceful_shutdown();
+    let _ = tokio::time::timeout(limits.linger, connection).await;
 }
 
 /// Whether the requests of one connection move: the number grows with everything that happens.

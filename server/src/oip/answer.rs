@@ -3,22 +3,35 @@
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 use serde::Serialize;
 
 use super::output::{Column, Encoding};
 use super::request::HEADER_LENGTH;
+use crate::body::Held;
 use crate::pool::Reserved;
 use crate::state::Served;
 
-/// The rows are in flight until the client has them.
+/// The answer's bytes, which keep what the request holds until the connection has sent the last of them.
+struct UntilSent {
+    bytes: Vec<u8>,
+    _holds: (Reserved, Held),
+}
+
+impl AsRef<[u8]> for UntilSent {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// The rows are in flight, and the memory is held, until the client has them.
 pub(super) fn respond(
     name: &str,
     served: &Served,
     id: Option<&str>,
     rows: usize,
     columns: Vec<Column>,
-    reserved: Reserved,
+    holds: (Reserved, Held),
 ) -> Response {
     let data: usize = columns.iter().map(|column| column.bytes.len()).sum();
     let mut out = Vec::with_capacity(data + 1_024);
@@ -29,10 +42,7 @@ pub(super) fn respond(
     }
     let binary = columns.iter().any(|column| column.encoding == Encoding::Raw);
     let length = HeaderValue::from(out.len());
-    let body = Full::new(Bytes::from(out)).map_frame(move |frame| {
-        let _until_dropped = &reserved;
-        frame
-    });
+    let body = Full::new(Bytes::from_owner(UntilSent { bytes: out, _holds: holds }));
     let content_type = if binary { "application/octet-stream" } else { "application/json" };
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(content_type)), (CONTENT_LENGTH, length)];
     let mut response = (headers, Body::new(body)).into_response();

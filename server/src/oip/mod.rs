@@ -83,11 +83,11 @@ async fn infer(
     let Asked { id, rows, outputs } = parse(&app, &served, bytes, header).await?;
     let count = rows.count();
     app.rows.correct(&mut reserved, count)?;
-    score::hold(&app, &served, &outputs, count, &mut held)?;
+    score::hold(&app, &served, &outputs, count, 0, &mut held)?;
     let column = |(output, encoding)| Column::new(output, encoding, count, served.width());
     let columns = outputs.into_iter().map(column).collect();
     let columns = score::score(&app, &served, rows, columns).await?;
-    Ok(answer::respond(&app.name, &served, id.as_deref(), count, columns, reserved))
+    Ok(answer::respond(&app.name, &served, id.as_deref(), count, columns, (reserved, held)))
 }
 
 async fn parse(

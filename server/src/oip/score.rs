@@ -21,12 +21,14 @@ pub(super) fn estimate(app: &App, served: &Served, bytes: usize) -> usize {
     (bytes / (BYTES_A_VALUE * served.width())).clamp(1, app.limits.max_batch_rows.max(1))
 }
 
-/// Contributions may take many times the memory that their request took: the budget for bodies counts them, too.
+/// Contributions may take many times the memory that their request took: the budget for bodies counts them, too, and
+/// what there is `beside` them. What is beside them always fits when nothing else is held, as a body does.
 pub(super) fn hold(
     app: &App,
     served: &Served,
     outputs: &[(Output, Encoding)],
     rows: usize,
+    beside: usize,
     held: &mut Held,
 ) -> Result<(), Problem> {
     let explained = outputs.iter().filter(|(output, _)| *output == Output::Contributions);
@@ -36,7 +38,7 @@ pub(super) fn hold(
     if bytes > most {
         return Err(Problem::explains_too_much(most));
     }
-    app.bodies.raise(held, bytes)
+    app.bodies.raise(held, bytes.saturating_add(beside).min(most))
 }
 
 /// Writes the rows' values into the columns.

@@ -3,25 +3,28 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use axum::response::Response;
-use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
 use tonic::Status;
 
 use super::error;
+use super::sent::Sent;
 use crate::body::Held;
 use crate::pool::Reserved;
 use crate::state::App;
 
-/// A request's part of the budget: it ends with the call, not with the reading.
+/// A request's part of the budget: it ends with the answer, not with the reading. It is in the request's extensions,
+/// because what the message is read into takes more than its bytes did.
 pub(super) type Part = Arc<Mutex<Held>>;
 
 /// The same request, whose body takes from the budget as it comes.
-pub(super) fn held(request: Request, app: &Arc<App>) -> (Request, Part) {
+pub(super) fn held(mut request: Request, app: &Arc<App>) -> (Request, Part) {
     let part = Part::default();
+    request.extensions_mut().insert(Arc::clone(&part));
     // A message that is compressed may become as large as any.
     let packed = request.headers().get("grpc-encoding").is_some_and(|encoding| encoding != "identity");
     let length = if packed { app.limits.max_body_bytes } else { 0 };
@@ -65,13 +68,8 @@ impl HttpBody for Counted {
     }
 }
 
-/// The rows are in flight until the client has them.
-pub(super) fn reserved(mut response: Response) -> Response {
+/// The rows are in flight, and the memory is held, until the client has them.
+pub(super) fn until_sent(mut response: Response, part: Part, stall: Duration) -> Response {
     let Some(reserved) = response.extensions_mut().remove::<Arc<Reserved>>() else { return response };
-    response.map(|body| {
-        Body::new(body.map_frame(move |frame| {
-            let _until_dropped = &reserved;
-            frame
-        }))
-    })
+    response.map(|body| Body::new(Sent::new(body, (reserved, part), stall)))
 }

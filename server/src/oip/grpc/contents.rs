@@ -50,6 +50,30 @@ pub(super) enum Content {
     Typed(InferTensorContents),
 }
 
+impl Content {
+    /// The memory that the values take until they are rows: a varint of one byte becomes an integer of eight, and then
+    /// a number of eight.
+    pub(super) fn memory(&self) -> usize {
+        fn of<T>(values: &Vec<T>) -> usize {
+            values.capacity() * size_of::<T>() + values.len() * size_of::<f64>()
+        }
+        match self {
+            Self::Raw(bytes) => bytes.len(),
+            Self::Typed(contents) => {
+                of(&contents.bool_contents)
+                    + of(&contents.int_contents)
+                    + of(&contents.int64_contents)
+                    + of(&contents.uint_contents)
+                    + of(&contents.uint64_contents)
+                    + of(&contents.fp32_contents)
+                    + of(&contents.bytes_contents)
+                    // Taken as they are.
+                    + contents.fp64_contents.capacity() * size_of::<f64>()
+            }
+        }
+    }
+}
+
 fn numbers(contents: InferTensorContents, datatype: Datatype) -> Vec<f64> {
     fn widened<T: Copy>(values: &[T], widen: impl Fn(T) -> f64) -> Vec<f64> {
         values.iter().map(|value| widen(*value)).collect()

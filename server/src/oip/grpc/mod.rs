@@ -14,6 +14,7 @@ mod health;
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; see xtask")]
 pub(crate) mod inference;
+mod sent;
 mod service;
 
 use std::convert::Infallible;
@@ -72,11 +73,11 @@ where
 {
     let app = Arc::clone(app);
     tower::service_fn(move |request: Request| {
-        let (request, held) = body::held(request, &app);
+        let (request, part) = body::held(request, &app);
         let answered = service.clone().oneshot(request);
+        let stall = app.limits.stall_timeout;
         answered.map(move |answered| {
-            drop(held);
-            answered.map(|response| error::not_ours(body::reserved(response.map(Body::new))))
+            answered.map(|response| error::not_ours(body::until_sent(response.map(Body::new), part, stall)))
         })
     })
 }

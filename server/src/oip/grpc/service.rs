@@ -1,6 +1,6 @@
 //! The calls of the two services.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
 use tonic::{Request, Response, Status};
@@ -11,6 +11,7 @@ use super::super::output::{Column, Encoding, Output};
 use super::super::rows::{Arranged, Head, Rows};
 use super::super::score;
 use super::answer;
+use super::body::Part;
 use super::contents::{self, Content};
 use super::error::status;
 use super::health::health_check_response::ServingStatus;
@@ -46,7 +47,11 @@ impl Calls {
         result.map(Response::new).map_err(|problem| status(&self.0, problem))
     }
 
-    async fn infer(&self, request: ModelInferRequest) -> Result<Response<ModelInferResponse>, Problem> {
+    async fn infer(
+        &self,
+        request: ModelInferRequest,
+        part: &Part,
+    ) -> Result<Response<ModelInferResponse>, Problem> {
         let app = &self.0;
         let served = self.addressed(&request.model_name, &request.model_version)?;
         let outputs = Output::asked_for(request.outputs.iter().map(|output| output.name.as_str()))?;
@@ -56,9 +61,12 @@ impl Calls {
         let arranged = Arranged::by(&heads, &served, app.limits.max_batch_rows)?;
         let count = arranged.rows;
         let reserved = app.rows.reserve(count.max(1))?;
+        let beside = contents.iter().map(Content::memory).fold(0, usize::saturating_add);
+        {
+            let mut held = part.lock().unwrap_or_else(PoisonError::into_inner);
+            score::hold(app, &served, &outputs, count, beside, &mut held)?;
+        }
         let rows = rows(app, &served, arranged, heads, contents).await?;
-        let mut held = None;
-        score::hold(app, &served, &outputs, count, &mut held)?;
         let column = |(output, encoding)| Column::new(output, encoding, count, served.width());
         let columns = outputs.into_iter().map(column).collect();
         let columns = score::score(app, &served, rows, columns).await?;
@@ -165,7 +173,8 @@ impl GrpcInferenceService for Calls {
         &self,
         request: Request<ModelInferRequest>,
     ) -> Result<Response<ModelInferResponse>, Status> {
-        self.infer(request.into_inner()).await.map_err(|problem| status(&self.0, problem))
+        let part = request.extensions().get::<Part>().cloned().unwrap_or_default();
+        self.infer(request.into_inner(), &part).await.map_err(|problem| status(&self.0, problem))
     }
 }
 

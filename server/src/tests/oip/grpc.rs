@@ -24,6 +24,7 @@ use crate::oip::grpc::inference::{
     ServerLiveRequest, ServerMetadataRequest, ServerReadyRequest,
 };
 use crate::oip::grpc::{INFER, http_status};
+use crate::state::App;
 
 type Client = GrpcInferenceServiceClient<Router>;
 
@@ -233,6 +234,64 @@ async fn nothing_stays_reserved() {
         client.model_infer(raw(&[0.5; 20_000], 10_000)).await.unwrap();
     }
     assert!(app.rows.reserve(10_000).is_ok());
+}
+
+/// Ten thousand bytes that become a hundred thousand when they are read.
+#[tokio::test]
+async fn typed_values_count_as_the_memory_that_they_are_read_into() {
+    let limits = Limits { max_bodies_bytes: 200_000, max_body_bytes: 20_000, ..Limits::default() };
+    let app = limited(limits);
+    let mut client = client(&app::grpc(&app));
+    let contents = InferTensorContents { int_contents: vec![1; 10_000], ..InferTensorContents::default() };
+    let input = InferInputTensor { contents: Some(contents.into()), ..input("INT8", &[5_000, 2]) };
+    let mut others = None;
+    app.bodies.raise(&mut others, 120_000).unwrap();
+    let refused = client.model_infer(request(vec![input.clone()])).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    drop(others);
+    client.model_infer(request(vec![input])).await.unwrap();
+}
+
+/// A hundred thousand bytes of contributions, in an answer that has not been read.
+async fn unread(app: &std::sync::Arc<App>) -> axum::response::Response {
+    let outputs = vec![InferRequestedOutputTensor { name: "contributions".to_owned(), ..Default::default() }];
+    let message = ModelInferRequest { outputs, ..raw(&[0.5; 12_500], 6_250) }.encode_to_vec();
+    let request = Request::post(INFER).header("content-type", "application/grpc");
+    let request = request.body(Body::from(frame(&message, false))).unwrap();
+    let answer = app::grpc(app).oneshot(request).await.unwrap();
+    assert_eq!(http_status(&answer), StatusCode::OK);
+    answer
+}
+
+fn tight() -> Limits {
+    Limits { max_bodies_bytes: 200_000, max_body_bytes: 100_000, max_concurrent_rows: 1, ..Limits::default() }
+}
+
+#[tokio::test]
+async fn the_memory_of_an_answer_is_held_until_it_has_been_read() {
+    let app = limited(tight());
+    let answer = unread(&app).await;
+    assert!(app.bodies.raise(&mut None, 100_000).is_err());
+    let read = answer.into_body().collect().await.unwrap();
+    assert_eq!(read.trailers().unwrap()["grpc-status"], "0");
+    assert!(read.to_bytes().len() > 100_000);
+    assert!(app.bodies.raise(&mut None, 200_000).is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_answer_holds_that_nobody_reads_is_given_back_after_the_stall_timeout() {
+    let app = limited(tight());
+    let answer = unread(&app).await;
+    let mut body = answer.into_body();
+    // One that is read slowly goes on.
+    for _ in 0..3 {
+        assert!(body.frame().await.unwrap().is_ok());
+        tokio::time::sleep(app.limits.stall_timeout * 2 / 3).await;
+        assert!(app.rows.reserve(10_000).is_err());
+    }
+    tokio::time::sleep(app.limits.stall_timeout * 2).await;
+    assert!(app.rows.reserve(10_000).is_ok() && app.bodies.raise(&mut None, 200_000).is_ok());
+    assert!(body.frame().await.unwrap().is_err());
 }
 
 /// A message's frame, whether or not it is packed.

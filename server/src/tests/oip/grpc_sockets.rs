@@ -8,6 +8,7 @@ use axum::body::Body;
 use http::Request;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use prost::Message as _;
 use rustls::ClientConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject as _;
@@ -68,20 +69,39 @@ impl Connection {
 
     /// Scores two rows.
     async fn infer(&self) -> Result<(), Status> {
+        self.score(2).await
+    }
+
+    async fn score(&self, rows: usize) -> Result<(), Status> {
         let sender = self.sender.clone();
         let send = tower::service_fn(move |request: Request<tonic::body::Body>| {
             let mut sender = sender.clone();
             async move { sender.send_request(request.map(Body::new)).await }
         });
         let origin = http::Uri::from_static("http://localhost");
-        GrpcInferenceServiceClient::with_origin(send, origin).model_infer(raw(&[0.5; 4], 2)).await.map(drop)
+        GrpcInferenceServiceClient::with_origin(send, origin)
+            .model_infer(raw(&vec![0.5; 2 * rows], rows as i64))
+            .await
+            .map(drop)
     }
 }
 
 /// Reads until the server has closed; a reset is an end, too.
-async fn closed(mut socket: TcpStream) {
+async fn closed(mut socket: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     let _ = socket.read_to_end(&mut rest).await;
+    rest
+}
+
+/// The types of the frames of HTTP/2 among these bytes.
+fn frame_types(mut bytes: &[u8]) -> Vec<u8> {
+    let mut types = Vec::new();
+    while let [a, b, c, frame_type, rest @ ..] = bytes {
+        types.push(*frame_type);
+        let length = u32::from_be_bytes([0, *a, *b, *c]) as usize;
+        bytes = rest.get(5 + length..).unwrap_or_default();
+    }
+    types
 }
 
 #[tokio::test]
@@ -122,11 +142,13 @@ async fn over_tls_calls_are_answered_and_in_plain_text_nothing_is() {
 }
 
 #[tokio::test]
-async fn connections_on_which_nothing_moves_are_closed() {
+async fn connections_on_which_nothing_moves_are_told_and_closed() {
+    const GOAWAY: u8 = 7;
     let server = Running::start(|config| {
         config.limits.idle_timeout = SHORT;
         config.limits.request_timeout = SHORT;
         config.limits.stall_timeout = SHORT;
+        config.limits.linger = SHORT;
     })
     .await;
     let used = Connection::over(server.socket().await).await;
@@ -134,7 +156,8 @@ async fn connections_on_which_nothing_moves_are_closed() {
     closed(server.socket().await).await;
     let mut preface = server.socket().await;
     preface.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    closed(preface).await;
+    let told = frame_types(&closed(preface).await);
+    assert!(told.contains(&GOAWAY), "{told:?}");
     let _ = used.driver.await.unwrap();
 }
 
@@ -158,4 +181,40 @@ async fn beyond_the_limit_connections_are_closed_and_those_before_go_on() {
     first.infer().await.unwrap();
     closed(server.socket().await).await;
     first.infer().await.unwrap();
+}
+
+/// Such a client never lets the server send, and its connection is in use by its other calls.
+#[tokio::test]
+async fn a_client_without_room_for_its_answer_keeps_its_rows_no_longer_than_it_may_stand_still() {
+    const ALL: usize = 4_096;
+    let server = Running::start(|config| {
+        config.limits.max_batch_rows = ALL;
+        config.limits.max_concurrent_rows = ALL;
+        config.limits.stall_timeout = SHORT;
+    })
+    .await;
+    let (mut sender, driver) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+        .initial_stream_window_size(0)
+        .handshake::<_, Body>(TokioIo::new(server.socket().await))
+        .await
+        .unwrap();
+    let driver = tokio::spawn(driver);
+    let message = raw(&[0.5; 2 * ALL], ALL as i64).encode_to_vec();
+    let message = [&[0], &(message.len() as u32).to_be_bytes()[..], &message].concat();
+    let request = Request::post("http://localhost/inference.GRPCInferenceService/ModelInfer")
+        .header("content-type", "application/grpc")
+        .body(Body::from(message));
+    let unread = sender.send_request(request.unwrap()).await.unwrap();
+    assert!(unread.headers().get("grpc-status").is_none(), "{:?}", unread.headers());
+
+    let other = Connection::over(server.socket().await).await;
+    let given_back = async {
+        while let Err(status) = other.score(ALL).await {
+            assert_eq!(status.code(), Code::Unavailable, "{status}");
+            tokio::time::sleep(SHORT / 10).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), given_back).await.unwrap();
+    assert!(!driver.is_finished(), "its connection goes on");
+    drop(unread);
 }

@@ -1,7 +1,10 @@
 //! Which tensors are answered, what is in them, and how they are written.
 
-use http::StatusCode;
+use axum::body::Body;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 use super::super::fixture::{Answer, http, limited, loaded};
 use super::{data, error, infer};
@@ -128,4 +131,21 @@ async fn contributions_that_would_not_fit_the_memory_for_bodies_are_refused() {
     let answer = infer(&router, &body).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
     error(&answer);
+}
+
+#[tokio::test]
+async fn the_memory_of_contributions_is_held_until_they_have_been_read() {
+    let limits = Limits { max_body_bytes: 20_000, max_bodies_bytes: 200_000, ..Limits::default() };
+    let app = limited(limits);
+    let input = json!({"name": "x", "datatype": "FP64", "shape": [2_000, 2], "data": vec![1; 4_000]});
+    let body = json!({"inputs": [input], "outputs": [{"name": "contributions", "parameters": {"binary_data": true}}]});
+    let request = Request::post(super::INFER).body(Body::from(body.to_string())).unwrap();
+    let answer = app::http(&app).oneshot(request).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let whole = || app.bodies.raise(&mut None, 200_000);
+    assert!(whole().is_err());
+    let sent = answer.into_body().collect().await.unwrap().to_bytes();
+    assert!(whole().is_err(), "the connection has not written it yet");
+    drop(sent);
+    assert!(whole().is_ok());
 }
