@@ -193,3 +193,18 @@ fn require_no_encoding(headers: &HeaderMap) -> Result<(), Problem> {
 pub(crate) fn is_json_suffixed(essence: &str) -> bool {
     essence.starts_with("application/") && essence.ends_with("+json")
 }
+
+/// An answer's bytes, which keep what the request holds until the connection has written the last of them. A body does
+/// not: hyper drops it when it has taken its last frame, however slowly the client reads.
+pub(crate) fn until_sent(bytes: Vec<u8>, holds: impl Send + 'static) -> Bytes {
+    struct UntilSent<H> {
+        bytes: Vec<u8>,
+        _holds: H,
+    }
+    impl<H> AsRef<[u8]> for UntilSent<H> {
+        fn as_ref(&self) -> &[u8] {
+            &self.bytes
+        }
+    }
+    Bytes::from_owner(UntilSent { bytes, _holds: holds })
+}

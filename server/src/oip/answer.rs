@@ -1,6 +1,6 @@
 //! The answer of `POST …/infer` over REST: JSON, which binary data may follow.
 
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use http_body_util::Full;
@@ -8,21 +8,9 @@ use serde::Serialize;
 
 use super::output::{Column, Encoding};
 use super::request::HEADER_LENGTH;
-use crate::body::Held;
+use crate::body::{Held, until_sent};
 use crate::pool::Reserved;
 use crate::state::Served;
-
-/// The answer's bytes, which keep what the request holds until the connection has sent the last of them.
-struct UntilSent {
-    bytes: Vec<u8>,
-    _holds: (Reserved, Held),
-}
-
-impl AsRef<[u8]> for UntilSent {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
 
 /// The rows are in flight, and the memory is held, until the client has them.
 pub(super) fn respond(
@@ -42,7 +30,7 @@ pub(super) fn respond(
     }
     let binary = columns.iter().any(|column| column.encoding == Encoding::Raw);
     let length = HeaderValue::from(out.len());
-    let body = Full::new(Bytes::from_owner(UntilSent { bytes: out, _holds: holds }));
+    let body = Full::new(until_sent(out, holds));
     let content_type = if binary { "application/octet-stream" } else { "application/json" };
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(content_type)), (CONTENT_LENGTH, length)];
     let mut response = (headers, Body::new(body)).into_response();

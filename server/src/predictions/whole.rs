@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes};
 use axum::response::{IntoResponse as _, Response};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::Full;
 
 use super::Batch;
 use super::format::Format;
@@ -103,9 +103,6 @@ impl Batch {
 /// The rows are in flight until the client has them.
 fn respond(format: Format, out: Vec<u8>, reserved: Reserved) -> Response {
     let length = HeaderValue::from(out.len());
-    let body = Full::new(Bytes::from(out)).map_frame(move |frame| {
-        let _until_dropped = &reserved;
-        frame
-    });
+    let body = Full::new(body::until_sent(out, reserved));
     ([(CONTENT_TYPE, format.content_type()), (CONTENT_LENGTH, length)], Body::new(body)).into_response()
 }

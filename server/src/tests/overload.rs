@@ -102,6 +102,20 @@ async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows
 }
 
 #[tokio::test]
+async fn rows_are_in_flight_until_the_connection_has_written_their_answer() {
+    let app = limited(Limits { max_batch_rows: 1_000, max_concurrent_rows: CHUNK_ROWS, ..Limits::default() });
+    let request = Request::post("/predictions").header("content-type", JSON).body(Body::from(rows(1_000)));
+    let answer = app::http(&app).oneshot(request.unwrap()).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::OK);
+    let all = || app.rows.reserve(CHUNK_ROWS);
+    // A connection takes the whole answer at once, however slowly its client reads.
+    let taken = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    assert!(all().is_err(), "the answer is still in memory");
+    drop(taken);
+    assert!(all().is_ok());
+}
+
+#[tokio::test]
 async fn what_is_packed_is_admitted_by_its_length_too_before_a_byte_of_it_is_read() {
     let limits = Limits { max_batch_rows: 1_000, max_concurrent_rows: CHUNK_ROWS + 500, ..Limits::default() };
     let router = app::http(&limited(limits));
