@@ -33,7 +33,19 @@ async fn secret(ns: &Namespace, name: &str, type_: &str, data: &[(&str, &str)]) 
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": ns.name},
         "type": type_, "data": data,
     });
-    apply(&secret.to_string()).await
+    apply(&secret.to_string()).await?;
+    // kubelet looks after a mounted Secret once a minute, and when something of the pod changes.
+    let version = format!("e2e/looked={}", another_time());
+    let mut annotate = tool("kubectl");
+    annotate.args(["annotate", "pods", "--all", "--overwrite", "--namespace", &ns.name, &version]);
+    // (there may be none yet)
+    run(&mut annotate, None).await?;
+    Ok(())
+}
+
+/// Another number every time.
+fn another_time() -> u128 {
+    std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos()
 }
 
 /// Waits until every pod itself gives `user` this status; the ingress controller is not asked.
