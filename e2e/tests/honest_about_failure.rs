@@ -60,7 +60,16 @@ async fn the_smallest_manifest_gets_every_default() -> Result<()> {
         "features": [{"name": "x"}],
         "detector": {"isolationForest": {"trees": 100, "sampleSize": 256, "maxFeatures": 1, "bootstrap": false, "seed": 0}},
         "training": {"source": {"inline": {"csv": "x"}}, "minRows": 32, "revisionHistoryLimit": 2},
-        "serving": {"replicas": 1},
+        "serving": {
+            "replicas": 1,
+            "accessLog": "errors",
+            "page": {"recentVerdicts": false, "recentValues": false},
+            "limits": {
+                "maxBodyBytes": 1_048_576, "maxBatchRows": 10_000, "maxConcurrentRows": 131_072,
+                "maxConcurrentRequests": 1_024, "maxConnections": 1_024, "requestTimeoutSeconds": 10,
+                "headerTimeoutSeconds": 5, "stallTimeoutSeconds": 30, "idleTimeoutSeconds": 120,
+            },
+        },
     });
     assert_eq!(model["spec"], expected);
     ns.done().await
