@@ -44,6 +44,8 @@ pub mod forest;
 #[cfg(feature = "engine")]
 mod golden;
 #[cfg(feature = "engine")]
+mod linear;
+#[cfg(feature = "engine")]
 pub mod matrix;
 #[cfg(feature = "engine")]
 pub mod model;
@@ -53,6 +55,8 @@ pub mod model_file;
 mod random;
 #[cfg(feature = "engine")]
 pub mod reference;
+#[cfg(feature = "engine")]
+mod scaling;
 #[cfg(feature = "engine")]
 mod threshold;
 
