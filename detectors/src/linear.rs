@@ -4,7 +4,7 @@
 //! function: the same bits on every machine. Matrices are row-major; inner loops run along rows, so that a compiler
 //! can vectorise them without changing any order.
 
-#![allow(dead_code, reason = "detectors take what they need")]
+#![allow(dead_code, unused_imports, reason = "detectors take what they need")]
 
 mod eigen;
 
