@@ -1,6 +1,7 @@
 //! What several test files need.
 #![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
 
+pub mod labelled;
 pub mod npz;
 pub mod sklearn;
 

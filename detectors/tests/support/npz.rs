@@ -1,5 +1,6 @@
 //! Reads NumPy `.npz` files as far as the test data needs it: zip without encryption or data descriptors, npy version
-//! 1, numbers of four types.
+//! 1, numbers of five types.
+#![allow(unreachable_pub, reason = "a program that includes this file has no crate to publish it in")]
 
 use std::io::Read;
 
@@ -36,6 +37,7 @@ fn between<'a>(text: &'a str, start: &str, end: &str) -> &'a str {
 fn numbers(kind: &str, data: &[u8]) -> Vec<f64> {
     match kind {
         "|u1" => data.iter().map(|&byte| f64::from(byte)).collect(),
+        "<i2" => data.as_chunks().0.iter().map(|&bytes| f64::from(i16::from_le_bytes(bytes))).collect(),
         "<i4" => data.as_chunks().0.iter().map(|&bytes| f64::from(i32::from_le_bytes(bytes))).collect(),
         "<i8" => data.as_chunks().0.iter().map(|&bytes| i64::from_le_bytes(bytes) as f64).collect(),
         "<f8" => data.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(),
