@@ -1,6 +1,13 @@
 //! What several test files need.
-#![allow(dead_code, unreachable_pub, reason = "each test file is a crate of its own and uses a part")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    unused_macros,
+    reason = "each test file is a crate of its own and uses a part"
+)]
 
+pub mod every;
 pub mod labelled;
 pub mod npz;
 pub mod sklearn;
