@@ -164,9 +164,13 @@ fn stop_on_signals() -> std::io::Result<mpsc::Receiver<Stop>> {
 /// The model in a few lines.
 pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
     let about = &trained.description;
+    let share = about.flagged_training_share.map_or_else(
+        || "what share of the training rows scores lower is not known".to_owned(),
+        |share| format!("{:.2} % of the training rows score lower", 100.0 * share),
+    );
     let mut text = format!(
         "AnomalyModel {id}, revision {revision}\n  detector   {detector}\n  trained    on {rows} rows of {features} \
-         from {origin} in {seconds:.2} s\n  threshold  {threshold:.6}: {share:.2} % of the training rows score lower\n",
+         from {origin} in {seconds:.2} s\n  threshold  {threshold:.6}: {share}\n",
         id = plan.id,
         revision = about.revision,
         detector = detector(about),
@@ -175,7 +179,6 @@ pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
         origin = plan.input.data.origin,
         seconds = took.as_secs_f64(),
         threshold = about.threshold,
-        share = 100.0 * about.flagged_training_share,
     );
     for warning in &about.warnings {
         text.push_str(&format!("  warning    {}: {}\n", warning.reason, warning.message));

@@ -25,14 +25,15 @@ pub struct Description {
     pub detector: DetectorConfig,
     /// The columns' names, in the order of the vector.
     pub features: Vec<String>,
-    /// The number of rows it was trained on.
+    /// The number of rows it was trained on; 0 if that is not known.
     pub rows: u64,
     /// The threshold in the scale of the anomaly score: a row is anomalous if its score is below.
     pub threshold: f64,
     /// The threshold as it was asked for.
     pub threshold_config: ThresholdConfig,
-    /// The share of the training rows that the model calls anomalous.
-    pub flagged_training_share: f64,
+    /// The share of the training rows that the model calls anomalous; none if the training rows are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flagged_training_share: Option<f64>,
     /// `sha256:<hex>` of the training data's bytes.
     pub data_digest: String,
     /// `sha256:<hex>` of the model file's bytes.

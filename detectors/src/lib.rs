@@ -19,7 +19,7 @@
 //! let model = Model::train(&features, &detector, &ThresholdConfig::default(), &rows)?;
 //!
 //! let scored = model.score_row(&[120.0, 25.0])?;
-//! assert!(!scored.is_inlier && scored.severity > 1.0);
+//! assert!(!scored.is_inlier && scored.severity > Some(1.0));
 //! assert_eq!(Model::decode(&model.encode())?.score_row(&[120.0, 25.0])?, scored);
 //! # }
 //! # Ok::<(), Box<dyn std::error::Error>>(())

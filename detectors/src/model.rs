@@ -25,12 +25,30 @@ pub struct Model {
     facts: Facts,
     fitted: Fitted,
     line: Line,
-    calibration: Calibration,
-    /// u(τ), from the calibration.
-    threshold_surprise: f64,
+    /// None for a model that was fitted elsewhere and came without its training rows.
+    calibration: Option<Calibrated>,
     golden: Vec<GoldenRow>,
     /// None for models of files of version 1, and where it was left out for its size.
     reference: Option<Reference>,
+}
+
+/// How rare outlyingness is, and the threshold's own rarity.
+#[derive(Clone, Debug, PartialEq)]
+struct Calibrated {
+    calibration: Calibration,
+    /// u(τ), from the calibration.
+    threshold_surprise: f64,
+}
+
+impl Calibrated {
+    fn new(calibration: Calibration, line: Line) -> Self {
+        let threshold_surprise = calibration.threshold_surprise(-line.threshold);
+        Self { calibration, threshold_surprise }
+    }
+
+    fn severity(&self, Outcome { score, is_inlier, .. }: Outcome) -> f64 {
+        severity(is_inlier, self.calibration.surprise(-score), self.threshold_surprise)
+    }
 }
 
 /// What is known about a model besides its mathematics.
@@ -52,8 +70,8 @@ pub struct Scored {
     /// Higher is more ordinary, as in scikit-learn's `score_samples`; between −1 and 0 for a forest.
     pub anomaly_score: f64,
     /// 0 is ordinary, 1 the threshold, each further 1 ten times rarer than the threshold; at most 10.
-    /// At most 1 for inliers, above 1 for anomalies.
-    pub severity: f64,
+    /// At most 1 for inliers, above 1 for anomalies. None if the model is not calibrated: see [`Model::is_calibrated`].
+    pub severity: Option<f64>,
 }
 
 /// Why a row cannot be scored. Columns count from 0 in the fields and from 1 in the messages.
@@ -140,10 +158,9 @@ impl Model {
         Outcome { measure, score: self.fitted.score(measure), is_inlier: self.line.is_inlier(measure) }
     }
 
-    fn scored(&self, Outcome { score, is_inlier, .. }: Outcome) -> Scored {
-        let surprise = self.calibration.surprise(-score);
-        let severity = severity(is_inlier, surprise, self.threshold_surprise);
-        Scored { is_inlier, anomaly_score: score, severity }
+    fn scored(&self, outcome: Outcome) -> Scored {
+        let severity = self.calibration.as_ref().map(|calibrated| calibrated.severity(outcome));
+        Scored { is_inlier: outcome.is_inlier, anomaly_score: outcome.score, severity }
     }
 
     /// The columns' names, in the order of the vector.
@@ -166,26 +183,36 @@ impl Model {
         self.line.threshold
     }
 
-    /// The number of rows it was trained on.
+    /// The number of rows it was trained on; 0 if that is not known.
     pub fn training_rows(&self) -> u64 {
         self.facts.training_rows
     }
 
-    /// The share of the training rows that the model calls anomalous.
-    pub fn flagged_training_share(&self) -> f64 {
-        self.facts.flagged_training_share
+    /// The share of the training rows that the model calls anomalous; none if the training rows are not known.
+    pub fn flagged_training_share(&self) -> Option<f64> {
+        (self.facts.training_rows > 0).then_some(self.facts.flagged_training_share)
     }
 
-    /// The lowest and the highest score of the training rows (or of the sample that calibrated the model).
+    /// Whether severities are told: they are, unless the model was fitted elsewhere and came without its training rows.
+    pub fn is_calibrated(&self) -> bool {
+        self.calibration.is_some()
+    }
+
+    /// The lowest and the highest score of the training rows (or of the sample that calibrated the model); of a model
+    /// that is not calibrated, of its golden rows.
     pub fn training_scores(&self) -> (f64, f64) {
-        let (least, most) = self.calibration.range();
+        let Some(Calibrated { calibration, .. }) = &self.calibration else {
+            let scores = self.golden.iter().map(|row| row.result.score);
+            return scores.fold((f64::MAX, f64::MIN), |(low, high), score| (low.min(score), high.max(score)));
+        };
+        let (least, most) = calibration.range();
         (-most, -least)
     }
 
     /// The share of the training rows with a lower score, half of those with an equal one among them; exact at some
-    /// 250 quantiles, interpolated between.
-    pub fn training_share_below(&self, score: f64) -> f64 {
-        self.calibration.share_above(-score)
+    /// 250 quantiles, interpolated between. None of a model that is not calibrated.
+    pub fn training_share_below(&self, score: f64) -> Option<f64> {
+        Some(self.calibration.as_ref()?.calibration.share_above(-score))
     }
 
     /// What the user should know about the training.
@@ -253,8 +280,11 @@ impl Model {
     }
 
     /// All parts, for the model file.
-    pub(crate) fn parts(&self) -> (&Facts, &Fitted, &Line, &Calibration, &[GoldenRow], Option<&Reference>) {
-        let Self { facts, fitted, line, calibration, threshold_surprise: _, golden, reference } = self;
+    pub(crate) fn parts(
+        &self,
+    ) -> (&Facts, &Fitted, &Line, Option<&Calibration>, &[GoldenRow], Option<&Reference>) {
+        let Self { facts, fitted, line, calibration, golden, reference } = self;
+        let calibration = calibration.as_ref().map(|calibrated| &calibrated.calibration);
         (facts, fitted, line, calibration, golden, reference.as_ref())
     }
 
@@ -263,11 +293,11 @@ impl Model {
         facts: Facts,
         fitted: Fitted,
         line: Line,
-        calibration: Calibration,
+        calibration: Option<Calibration>,
         golden: Vec<GoldenRow>,
         reference: Option<Reference>,
     ) -> Self {
-        let threshold_surprise = calibration.threshold_surprise(-line.threshold);
-        Self { facts, fitted, line, calibration, threshold_surprise, golden, reference }
+        let calibration = calibration.map(|calibration| Calibrated::new(calibration, line));
+        Self { facts, fitted, line, calibration, golden, reference }
     }
 }

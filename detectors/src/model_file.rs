@@ -26,7 +26,7 @@
 //!       u32) rows of each leaf; for forests fitted elsewhere also: u8 flags (1 = missing values are routed,
 //!       2 = infinities are, 4 = c(n) is given), with 1: bits as above (1 = left) for each split, with 4: u32 entries
 //!       and for each u32 n, f64 c(n)
-//! cali  u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
+//! cali  empty if the model is not calibrated, else u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
 //!       u64 twice its rank
 //! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d
 //! refs  not in version 1 and not in every file: u32 number of columns; for each: f64 × 5 smallest value, 1 %, 50 % and 99 %

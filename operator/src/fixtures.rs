@@ -337,7 +337,7 @@ fn revision(spec: &AnomalyModelSpec, job: &Job, rows: u64, now: Timestamp) -> Re
             rows,
             threshold: -0.6125,
             threshold_config: spec.threshold(),
-            flagged_training_share: 0.01,
+            flagged_training_share: Some(0.01),
             data_digest: "sha256:1".into(),
             model_digest: "sha256:2".into(),
             model_bytes: 30_000,

@@ -34,7 +34,10 @@ struct Information<'a> {
     threshold: f64,
     /// How the threshold was asked for: `{"contamination": 0.01}` or `{"score": -0.6}`.
     threshold_config: Value,
-    flagged_training_share: f64,
+    /// Null if the training rows are not known.
+    flagged_training_share: Option<f64>,
+    /// Whether rows have a severity.
+    calibrated: bool,
     training: Training<'a>,
     model: ModelFile<'a>,
     warnings: &'a [Warning],
@@ -75,6 +78,7 @@ pub(crate) fn render(
     about: &About,
     format_version: u16,
     kernel: &'static str,
+    calibrated: bool,
 ) -> Bytes {
     let information = Information {
         name,
@@ -85,6 +89,7 @@ pub(crate) fn render(
         threshold: description.threshold,
         threshold_config: snake_case(to_value(&threshold_config(description))),
         flagged_training_share: description.flagged_training_share,
+        calibrated,
         training: Training {
             rows: description.rows,
             data_digest: &description.data_digest,

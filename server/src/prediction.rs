@@ -33,8 +33,9 @@ struct Prediction {
     is_inlier: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     anomaly_score: Option<f64>,
+    /// Null if the model is not calibrated.
     #[serde(skip_serializing_if = "Option::is_none")]
-    severity: Option<f64>,
+    severity: Option<Option<f64>>,
 }
 
 fn answer(scored: &Scored, with_score: bool) -> Response {

@@ -188,6 +188,7 @@ impl App {
             &self.about,
             format_version,
             model.kernel(),
+            model.is_calibrated(),
         );
         let rows = &self.metrics.rows;
         rows.describe(&self.name, &self.namespace, &description, &self.about);

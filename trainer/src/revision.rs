@@ -80,7 +80,7 @@ mod tests {
             rows: 980,
             threshold: -0.625,
             threshold_config: ThresholdConfig { contamination: Some(0.01), score: None },
-            flagged_training_share: 0.01,
+            flagged_training_share: Some(0.01),
             data_digest: format!("sha256:{}", "d".repeat(64)),
             model_digest: format!("sha256:{}", "e".repeat(64)),
             model_bytes: model.len() as u64,

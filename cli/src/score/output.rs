@@ -152,7 +152,7 @@ impl Output {
             faults.iter().map(|fault| if fault.is_some() { None } else { good.next() }).collect();
         let verdicts: BooleanArray = of_rows.iter().map(|scored| scored.map(|s| s.is_inlier)).collect();
         let scores: Float64Array = of_rows.iter().map(|scored| scored.map(|s| s.anomaly_score)).collect();
-        let severities: Float64Array = of_rows.iter().map(|scored| scored.map(|s| s.severity)).collect();
+        let severities: Float64Array = of_rows.iter().map(|scored| scored.and_then(|s| s.severity)).collect();
         let errors: StringArray = faults.iter().map(Option::as_deref).collect();
         let keep: BooleanArray = verdicts.iter().map(|inlier| Some(inlier != Some(true))).collect();
         let added: [ArrayRef; 4] =

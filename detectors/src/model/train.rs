@@ -82,7 +82,7 @@ impl Model {
         let chosen = choose_golden_rows(&fitted, &measured, &line);
         let reference = Reference::new(rows, &ascending, seed(&parameters));
         let calibration = Calibration::new(&outlyingness);
-        let mut model = Self::from_parts(facts, fitted, line, calibration, Vec::new(), Some(reference));
+        let mut model = Self::from_parts(facts, fitted, line, Some(calibration), Vec::new(), Some(reference));
         model.golden = chosen
             .into_iter()
             .map(|values| {

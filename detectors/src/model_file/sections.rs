@@ -30,7 +30,11 @@ pub(super) fn encode(model: &Model) -> Vec<u8> {
         writer.f64(line.cut);
     });
     section(&mut writer, "frst", |writer| forest::encode(fitted, writer));
-    section(&mut writer, "cali", |writer| write_calibration(calibration, writer));
+    section(&mut writer, "cali", |writer| {
+        if let Some(calibration) = calibration {
+            write_calibration(calibration, writer);
+        }
+    });
     section(&mut writer, "gold", |writer| write_golden(golden_rows, writer));
     if let Some(reference) = reference {
         section(&mut writer, "refs", |writer| reference::encode(reference, writer));
@@ -168,7 +172,11 @@ fn write_calibration(calibration: &Calibration, writer: &mut Writer) {
     knots.iter().for_each(|knot| writer.u64(knot.twice_rank));
 }
 
-fn read_calibration(reader: &mut Reader<'_>) -> Result<Calibration, Problem> {
+/// An empty section: the model is not calibrated.
+fn read_calibration(reader: &mut Reader<'_>) -> Result<Option<Calibration>, Problem> {
+    if reader.is_empty() {
+        return Ok(None);
+    }
     let rows = reader.u64()?;
     let tail = reader.u32()? as usize;
     let mean_excess = reader.f64()?;
@@ -178,8 +186,10 @@ fn read_calibration(reader: &mut Reader<'_>) -> Result<Calibration, Problem> {
         .into_iter()
         .map(|value| Ok(Knot { value, twice_rank: reader.u64()? }))
         .collect::<Result<_, Problem>>()?;
-    Calibration::from_parts(rows, knots, tail, mean_excess)
-        .ok_or_else(|| "the quantiles are out of order or out of range".to_owned())
+    match Calibration::from_parts(rows, knots, tail, mean_excess) {
+        None => Err("the quantiles are out of order or out of range".to_owned()),
+        calibration => Ok(calibration),
+    }
 }
 
 fn write_golden(rows: &[GoldenRow], writer: &mut Writer) {

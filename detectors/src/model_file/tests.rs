@@ -137,7 +137,7 @@ fn a_file_of_version_1_scores_as_it_did_and_has_no_reference() {
     assert_eq!(model.verify_golden_rows(), Ok(()));
     let scored = [[10.0, 4.0, 30.0], [1_000.0, -4.0, 30.0]]
         .map(|row| model.score_row(&row).unwrap())
-        .map(|s| (s.anomaly_score, s.severity));
+        .map(|s| (s.anomaly_score, s.severity.unwrap()));
     assert_eq!(
         scored,
         [(-0.5038901978618598, 0.15178551832619544), (-0.7185990834519586, 1.8015024127710766)]
@@ -180,7 +180,7 @@ proptest! {
         if let Ok(model) = decode(&sealed(&contents, contents.len() as u32)) {
             let row = vec![0.25; model.features().len()];
             let scored = model.score_row(&row).unwrap();
-            prop_assert!((0.0..=10.0).contains(&scored.severity));
+            prop_assert!((0.0..=10.0).contains(&scored.severity.unwrap()));
         }
     }
 }

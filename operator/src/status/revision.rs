@@ -46,7 +46,7 @@ fn described(revision: &Revision) -> RevisionStatus {
         rows: i64::try_from(description.rows).ok(),
         features: i64::try_from(description.features.len()).ok(),
         threshold: Some(description.threshold),
-        flagged_training_share: Some(description.flagged_training_share),
+        flagged_training_share: description.flagged_training_share,
         trained_at: Some(seconds(revision.created_at)),
         training_duration_seconds: revision.training_seconds,
     }

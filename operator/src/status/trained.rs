@@ -94,12 +94,18 @@ fn described(revision: &Revision) -> String {
     let description = &revision.description;
     let warnings: Vec<String> =
         description.warnings.iter().map(|w| format!("; {}: {}", w.reason, w.message)).collect();
+    // Of a model that was fitted elsewhere the training rows may not be known.
+    let (origin, share) = match description.flagged_training_share {
+        Some(share) => (
+            format!("trained on {} rows", description.rows),
+            format!(", {:.2} % of them flagged", share * 100.0),
+        ),
+        None => ("imported".to_owned(), String::new()),
+    };
     format!(
-        "revision {} is trained on {} rows: threshold {:.4}, {:.2} % of them flagged{}",
+        "revision {} is {origin}: threshold {:.4}{share}{}",
         revision.name,
-        description.rows,
         description.threshold,
-        description.flagged_training_share * 100.0,
         warnings.concat()
     )
 }

@@ -14,7 +14,8 @@ struct Explained<'a> {
     revision: Option<&'a str>,
     is_inlier: bool,
     anomaly_score: f64,
-    severity: f64,
+    /// Null if the model is not calibrated.
+    severity: Option<f64>,
     baseline: f64,
     value: f64,
     contributions: Vec<Contribution<'a>>,

@@ -134,7 +134,9 @@ impl RowMetrics {
         self.info.with_label_values(&labels).set(1);
         const NONE: &[&str] = &[];
         self.training_rows.with_label_values(NONE).set(i64::try_from(description.rows).unwrap_or(i64::MAX));
-        self.flagged.with_label_values(NONE).set(description.flagged_training_share);
+        if let Some(share) = description.flagged_training_share {
+            self.flagged.with_label_values(NONE).set(share);
+        }
         if let Some(duration) = about.training_duration {
             self.duration.with_label_values(NONE).set(duration.as_secs_f64());
         }
@@ -222,13 +224,16 @@ impl RowCounters {
         let anomalies = match scored {
             [] => return,
             [one] => {
-                severity.observe(one.severity);
+                one.severity.iter().for_each(|&one| severity.observe(one));
                 self.score.iter().for_each(|score| score.observe(one.anomaly_score));
                 self.score_bins.iter().for_each(|bins| bins.count(one.anomaly_score));
                 u64::from(!one.is_inlier)
             }
             _ => {
-                severity.observe_all(scored.iter().map(|scored| scored.severity));
+                // All rows of a model have a severity, or none.
+                if model.is_calibrated() {
+                    severity.observe_all(scored.iter().map(|scored| scored.severity.unwrap_or_default()));
+                }
                 self.score.iter().for_each(|score| score.observe_all(scores.clone()));
                 self.score_bins.iter().for_each(|bins| bins.count_all(scores.clone()));
                 scored.iter().map(|scored| u64::from(!scored.is_inlier)).sum()

@@ -127,7 +127,7 @@ impl Column {
             Output::IsOutlier => self.integers(scored.iter().map(|row| i64::from(!row.is_inlier))),
             Output::ScoreSamples => self.floats(scored.iter().map(|row| row.anomaly_score)),
             Output::DecisionFunction => self.floats(scored.iter().map(|row| row.anomaly_score - threshold)),
-            Output::Severity => self.floats(scored.iter().map(|row| row.severity)),
+            Output::Severity => self.floats(scored.iter().map(|row| row.severity.unwrap_or(f64::NAN))),
             Output::Contributions => self.explain(model, rows),
         }
     }
@@ -157,7 +157,7 @@ impl Column {
     }
 }
 
-/// Finite numbers always serialise.
+/// Numbers always serialise; NaN, where there is none, becomes null.
 fn json(value: &impl serde::Serialize, out: &mut Vec<u8>) {
     let _ = serde_json::to_writer(&mut *out, value);
     out.push(b',');

@@ -56,7 +56,7 @@ impl<'a> About<'a> {
 
 impl Example {
     fn new(served: &Served, row: Vec<f64>) -> Self {
-        let none = Scored { is_inlier: true, anomaly_score: 0.0, severity: 0.0 };
+        let none = Scored { is_inlier: true, anomaly_score: 0.0, severity: None };
         // (a row made of the model's own is always of its length and finite)
         let scored = served.model.score_row(&row).unwrap_or(none);
         Self { row, scored }

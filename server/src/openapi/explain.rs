@@ -56,7 +56,7 @@ pub(super) fn explanation() -> Value {
             "revision": {"type": "string", "description": "Where one row was asked for; of several it stands beside them."},
             "is_inlier": {"type": "boolean"},
             "anomaly_score": number("Higher is more normal."),
-            "severity": {"type": "number", "minimum": 0, "maximum": 10},
+            "severity": {"type": ["number", "null"], "minimum": 0, "maximum": 10},
             "baseline": number("The mean path length of what was trained on."),
             "value": number("This row's path length: baseline less all contributions."),
             "contributions": {"type": "array", "items": {

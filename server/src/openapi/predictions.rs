@@ -114,7 +114,8 @@ fn verdicts(about: &About<'_>) -> Value {
         "examples": {"lines": {"value": lines}},
     });
     let cells = both.map(|Example { scored, .. }| {
-        format!("{},{},{},\n", scored.is_inlier, scored.anomaly_score, scored.severity)
+        let severity = scored.severity.map(|severity| severity.to_string()).unwrap_or_default();
+        format!("{},{},{severity},\n", scored.is_inlier, scored.anomaly_score)
     });
     content["text/csv"] = json!({
         "schema": {

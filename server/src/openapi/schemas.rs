@@ -90,10 +90,10 @@ fn prediction(about: &About<'_>) -> Value {
                 ),
             },
             "severity": {
-                "type": "number",
+                "type": ["number", "null"],
                 "minimum": 0,
                 "maximum": 10,
-                "description": "0 for the ordinary, 1 at the threshold, each further 1 ten times rarer.",
+                "description": "0 for the ordinary, 1 at the threshold, each further 1 ten times rarer; null if the model is not calibrated.",
             },
         },
         "required": ["is_inlier"],

@@ -27,6 +27,8 @@ struct Grid<'a> {
     rows: usize,
     /// Row by row, from the lowest; rounded to thousandths.
     severities: Vec<f64>,
+    /// Whether these are severities; else the model is not calibrated, and there are 0 for inliers and 2 for anomalies.
+    calibrated: bool,
 }
 
 #[derive(Serialize)]
@@ -90,12 +92,14 @@ fn grid(served: &Served, across: usize, upwards: usize) -> Grid<'_> {
         let Ok(line) = CheckedMatrix::from_vec(values, row.len()) else { continue };
         severities.extend(served.model.score_rows(&line).iter().map(severity));
     }
-    Grid { across: horizontal, upwards: vertical, columns: COLUMNS, rows, severities }
+    let calibrated = served.model.is_calibrated();
+    Grid { across: horizontal, upwards: vertical, columns: COLUMNS, rows, severities, calibrated }
 }
 
 /// Rounded, but an anomaly stays above 1.
 fn severity(scored: &Scored) -> f64 {
-    let rounded = (scored.severity * 1e3).round() / 1e3;
+    let Some(severity) = scored.severity else { return if scored.is_inlier { 0.0 } else { 2.0 } };
+    let rounded = (severity * 1e3).round() / 1e3;
     if scored.is_inlier { rounded } else { rounded.max(1.001) }
 }
 

@@ -159,7 +159,7 @@ pub(super) struct Told<'a> {
 struct ToldRow<'a> {
     #[serde(serialize_with = "time")]
     at: SystemTime,
-    severity: f64,
+    severity: Option<f64>,
     anomaly_score: f64,
     features: Vec<ToldCause<'a>>,
 }

@@ -23,7 +23,7 @@ pub(crate) struct Scores {
 pub(super) struct Told<'a> {
     from: f64,
     to: f64,
-    /// Shares of the training rows, which sum to 1.
+    /// Shares of the training rows, which sum to 1; all 0 if they are not known.
     training: &'a [f64],
     /// Rows scored.
     live: Vec<u64>,
@@ -40,7 +40,11 @@ impl Scores {
         // Anomalies of the future are lower than those of the training.
         let (from, to) = (lowest - 0.35 * span, highest + 0.05 * span);
         let edge = |bin: usize| from + (to - from) * bin as f64 / BINS as f64;
-        let below = |bin: usize| if bin == BINS { 1.0 } else { model.training_share_below(edge(bin)) };
+        let below = |bin: usize| match model.training_share_below(edge(bin)) {
+            Some(_) if bin == BINS => 1.0,
+            // Of a model that is not calibrated no shares are known.
+            share => share.unwrap_or_default(),
+        };
         Self {
             from,
             to,

@@ -31,10 +31,12 @@ impl Column {
         }
     }
 
-    fn write(self, scored: &Scored, out: &mut Vec<u8>) {
+    fn write(self, scored: &Scored, format: Format, out: &mut Vec<u8>) {
         match self {
             Self::IsInlier => out.extend_from_slice(if scored.is_inlier { b"true" } else { b"false" }),
             Self::AnomalyScore => json(&scored.anomaly_score, out),
+            // An empty cell: the model is not calibrated.
+            Self::Severity if format == Format::Csv && scored.severity.is_none() => {}
             Self::Severity => json(&scored.severity, out),
         }
     }
@@ -111,7 +113,7 @@ impl Answers {
         if self.format == Format::Csv {
             out.extend_from_slice(passed);
             for column in &self.columns {
-                column.write(scored, out);
+                column.write(scored, self.format, out);
                 out.push(b',');
             }
             out.push(b'\n');
@@ -126,7 +128,7 @@ impl Answers {
             out.push(b'"');
             out.extend_from_slice(column.name().as_bytes());
             out.extend_from_slice(b"\":");
-            column.write(scored, out);
+            column.write(scored, self.format, out);
         }
         out.push(b'}');
         out.push(if self.format == Format::Json { b',' } else { b'\n' });

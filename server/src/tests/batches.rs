@@ -19,7 +19,7 @@ fn scored(row: [f64; 2]) -> Scored {
 }
 
 fn bits(scored: &Scored) -> (bool, u64, u64) {
-    (scored.is_inlier, scored.anomaly_score.to_bits(), scored.severity.to_bits())
+    (scored.is_inlier, scored.anomaly_score.to_bits(), scored.severity.unwrap().to_bits())
 }
 
 fn json_bits(prediction: &Value) -> (bool, u64, u64) {

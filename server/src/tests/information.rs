@@ -20,7 +20,7 @@ fn description() -> Description {
         rows: 4_032,
         threshold: -0.6125,
         threshold_config: ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() },
-        flagged_training_share: 0.0101,
+        flagged_training_share: Some(0.0101),
         data_digest: format!("sha256:{}", "d".repeat(64)),
         model_digest: format!("sha256:{}", "e".repeat(64)),
         model_bytes: 30_000,
@@ -31,7 +31,8 @@ fn description() -> Description {
 #[test]
 fn the_body_is_a_contract() {
     let mut body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable", true))
+            .unwrap();
     assert_eq!(body["server_version"].take(), env!("CARGO_PKG_VERSION"));
     insta::assert_yaml_snapshot!(body);
 }
@@ -40,14 +41,16 @@ fn the_body_is_a_contract() {
 fn a_threshold_that_was_left_out_is_told_as_what_it_means() {
     let description = Description { threshold_config: ThresholdConfig::default(), ..description() };
     let body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description, &about(), 1, "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description, &about(), 1, "portable", true))
+            .unwrap();
     assert_eq!(body["threshold_config"], serde_json::json!({"contamination": 0.01}));
 }
 
 #[test]
 fn no_member_is_camel_case() {
     let body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable")).unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable", true))
+            .unwrap();
     assert_eq!(camel_case_members(&body), Vec::<String>::new());
 }
 

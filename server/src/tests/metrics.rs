@@ -122,7 +122,10 @@ async fn what_is_known_of_the_training_is_told() {
     let text = text(&app::http(&told_about())).await;
     let (_, description) = trained();
     assert_eq!(value(&text, "anomaly_model_training_rows"), 400.0);
-    assert_eq!(value(&text, "anomaly_model_flagged_training_ratio"), description.flagged_training_share);
+    assert_eq!(
+        value(&text, "anomaly_model_flagged_training_ratio"),
+        description.flagged_training_share.unwrap()
+    );
     assert_eq!(value(&text, "anomaly_model_trained_timestamp_seconds"), 1_795_378_200.0);
     assert_eq!(value(&text, "anomaly_model_training_duration_seconds"), 1.25);
 }

@@ -38,10 +38,10 @@ const drawHistogram = drawn("histogram", (box, width) => {
 });
 
 function histogramText(threshold, all) {
-  const { anomalous } = state.data.scores;
+  const { anomalous } = state.data.scores, flagged = state.information.flagged_training_share;
   const text = all ? `Of the ${count(all)} rows that this pod has scored since it started, ${count(anomalous)} were anomalous (${percent(anomalous / all)}); `
     : "This pod has scored no rows since it started; ";
-  const whole = `${text}of the training rows ${percent(state.information.flagged_training_share)}. Heights are shares of rows, on a square-root scale.`;
+  const whole = `${text}${flagged === null ? "its training rows are not known" : `of the training rows ${percent(flagged)}`}. Heights are shares of rows, on a square-root scale.`;
   byId("scores-text").textContent = whole;
   return `Histogram of scores with the threshold at ${shown(threshold)}. ${whole}`;
 }

@@ -8,7 +8,7 @@ function showRecent(recent, pod) {
   }
   const rows = recent.rows.map((one) => make("tr", {},
     make("td", {}, new Date(one.at).toLocaleTimeString("en", { hour12: false })),
-    make("td", { class: "number" }, shown(one.severity)),
+    make("td", { class: "number" }, one.severity === null ? "not calibrated" : shown(one.severity)),
     make("td", { class: "number optional" }, shown(one.anomaly_score)),
     make("td", {}, one.features.map(cause).join(", ") || "–")));
   const head = make("tr", {}, make("th", { scope: "col" }, "Time"), make("th", { scope: "col", class: "number" }, "Severity"),

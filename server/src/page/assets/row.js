@@ -81,7 +81,7 @@ function showResult(explained) {
   const kind = explained.is_inlier ? "is-inlier" : "is-anomalous";
   const verdict = make("p", { class: "verdict" },
     make("strong", { class: kind, id: "verdict" }, explained.is_inlier ? "Ordinary" : "Anomalous"),
-    make("span", {}, `severity ${shown(explained.severity)}`),
+    make("span", {}, explained.severity === null ? "not calibrated" : `severity ${shown(explained.severity)}`),
     make("span", {}, `score ${shown(explained.anomaly_score)}`));
   const told = [...explained.contributions].sort((a, b) => b.contribution - a.contribution);
   const kept = told.length > MOST_BARS ? [...told.slice(0, MOST_BARS - 2), ...told.slice(-2)] : told;
