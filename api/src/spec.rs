@@ -27,6 +27,12 @@ const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 #[cfg_attr(
     feature = "kube",
     schemars(extend("x-kubernetes-validations" = [{
+        "rule": "!has(self.threshold) || !has(self.threshold.score) || self.threshold.score > -1.0 || !has(self.detector.isolationForest)",
+        "message": "threshold.score of a forest must be in (-1, 0)"
+    }, {
+        "rule": "!has(self.threshold) || !has(self.threshold.auto) || !self.threshold.auto || has(self.detector.isolationForest)",
+        "message": "threshold.auto is for forests only: give threshold.contamination"
+    }, {
         "rule": "!has(self.monitoring) || !has(self.monitoring.driftFeatures) || self.monitoring.driftFeatures.all(d, self.features.exists(f, f.name == d))",
         "message": "monitoring.driftFeatures may only name features"
     }]))

@@ -4,6 +4,7 @@
 //! in the key, and a member that came later only when it differs from its default; `tests/training_keys.rs` keeps the
 //! keys of stored specs of every release.
 
+use detectors::DetectorConfig;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -13,8 +14,11 @@ use crate::spec::AnomalyModelSpec;
 /// model file: a file that can still be read is a reason for no retraining.
 pub const MODEL_FORMAT: u32 = 1;
 
-/// Members of the isolation forest that are always part of the key.
-const ISOLATION_FOREST: [&str; 5] = ["trees", "sampleSize", "maxFeatures", "bootstrap", "seed"];
+/// Members of each detector that are always part of the key: those of the first release that had it.
+const FIRST_MEMBERS: [(&str, &[&str]); 2] = [
+    ("isolationForest", &["trees", "sampleSize", "maxFeatures", "bootstrap", "seed"]),
+    ("robustZScore", &[]),
+];
 
 /// Training key of `spec` with data of this digest (`sha256:…`): 64 hexadecimal digits.
 pub fn training_key(spec: &AnomalyModelSpec, data_digest: &str) -> String {
@@ -56,28 +60,30 @@ pub fn canonical(value: &Value) -> String {
 }
 
 fn detector(spec: &AnomalyModelSpec) -> Value {
-    let mut kinds = Map::new();
-    if let Some(forest) = &spec.detector.isolation_forest {
-        kinds.insert(
-            "isolationForest".into(),
-            with_changed_members(forest, &Default::default(), &ISOLATION_FOREST),
-        );
-    }
-    Value::Object(kinds)
+    let Value::Object(given) = serde_json::to_value(&spec.detector).unwrap_or_default() else {
+        return Value::Object(Map::new());
+    };
+    let members = |(kind, config): (String, Value)| {
+        let always = FIRST_MEMBERS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, first)| first);
+        let parameters = with_changed_members(&config, &defaults(&kind), always);
+        (kind, parameters)
+    };
+    Value::Object(given.into_iter().map(members).collect())
+}
+
+/// The parameters of a detector for which none are given.
+fn defaults(kind: &str) -> Value {
+    let empty = serde_json::from_value::<DetectorConfig>(json!({ kind: {} })).unwrap_or_default();
+    serde_json::to_value(empty).unwrap_or_default().get_mut(kind).map(Value::take).unwrap_or_default()
 }
 
 /// The members named in `always`, and those others that differ from their default.
-fn with_changed_members<T: serde::Serialize>(config: &T, default: &T, always: &[&str]) -> Value {
-    let default = serde_json::to_value(default).unwrap_or_default();
-    match serde_json::to_value(config).unwrap_or_default() {
-        Value::Object(members) => Value::Object(
-            members
-                .into_iter()
-                .filter(|(name, value)| always.contains(&name.as_str()) || default.get(name) != Some(value))
-                .collect(),
-        ),
-        other => other,
-    }
+fn with_changed_members(config: &Value, default: &Value, always: &[&str]) -> Value {
+    let Value::Object(members) = config else { return config.clone() };
+    let kept = |(name, value): &(&String, &Value)| {
+        always.contains(&name.as_str()) || default.get(*name) != Some(*value)
+    };
+    Value::Object(members.iter().filter(kept).map(|(name, value)| (name.clone(), value.clone())).collect())
 }
 
 #[cfg(test)]
@@ -88,6 +94,15 @@ mod tests {
     fn the_order_of_members_does_not_matter() {
         let a: Value = serde_json::from_str(r#"{"b":1,"a":{"d":[1,2],"c":"x"}}"#).unwrap();
         assert_eq!(canonical(&a), r#"{"a":{"c":"x","d":[1,2]},"b":1}"#);
+    }
+
+    #[test]
+    fn the_members_that_every_detector_began_with_are_known() {
+        for kind in detectors::config::KINDS {
+            let (_, first) = FIRST_MEMBERS.iter().find(|(name, _)| name == kind).unwrap();
+            let given = defaults(kind);
+            assert!(first.iter().all(|member| given.get(*member).is_some()), "{kind}: {given}");
+        }
     }
 
     #[test]

@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use detectors::config::KINDS;
+
 use crate::names::{MODEL_NAME_PATTERN, credentials, htpasswd, is_model_name};
 use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
 
@@ -51,10 +53,12 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
         check(!feature.name.is_empty(), &path, "a feature needs a name: that of a column of the data".into());
         check(seen.insert(&feature.name), &path, format!("{:?} stands there twice", feature.name));
     }
+    let given = spec.detector.given();
+    let found = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
     check(
-        spec.detector.kind().is_some(),
+        given.len() == 1,
         "spec.detector",
-        "exactly one detector is needed: isolationForest".into(),
+        format!("exactly one detector is needed, got {found}; there are {}", KINDS.join(", ")),
     );
     check(
         one_source(&spec.training.source),

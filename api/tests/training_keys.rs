@@ -61,6 +61,18 @@ fn whatever_determines_the_model_is_in_the_key() {
 }
 
 #[test]
+fn another_detector_or_threshold_is_another_key() {
+    let other = V0_1.replace(
+        "isolationForest: {trees: 100, sampleSize: 256, maxFeatures: 1, bootstrap: false, seed: 16}",
+        "robustZScore: {}",
+    );
+    assert_ne!(key(&other), key(V0_1));
+    assert_eq!(key(&other), "64c3a703deac1b8a09de09c4565ad3ce42e1e7a6d5762a87aae274d41c1278ea");
+    assert_ne!(key(&V0_1.replace("contamination: 0.01", "auto: true")), key(V0_1));
+    assert_eq!(key(&V0_1.replace("contamination: 0.01", "contamination: 0.01, auto: false")), key(V0_1));
+}
+
+#[test]
 fn a_spec_that_leaves_out_defaults_has_the_key_of_the_one_that_states_them() {
     let short = "
 features: [{name: x}, {name: y}]

@@ -142,11 +142,11 @@ fn model(mut document: Document) -> Result<Model, Vec<String>> {
     let spec: AnomalyModelSpec = strict::read("spec", document.take("spec"))?;
     let id = document.id;
     let mut faults: Vec<String> = validate(&id.name, &spec).iter().map(ToString::to_string).collect();
-    // An absent detector has been reported already.
+    // That there is none, or more than one, has been reported already.
     if spec.detector.kind().is_some() {
         faults.extend(spec.detector.check().err().map(|e| with_path("detector", &e)));
     }
-    faults.extend(spec.threshold().check().err().map(|e| with_path("threshold", &e)));
+    faults.extend(spec.threshold().check(&spec.detector).err().map(|e| with_path("threshold", &e)));
     if faults.is_empty() { Ok(Model { id, spec }) } else { Err(faults) }
 }
 

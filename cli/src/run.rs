@@ -198,8 +198,16 @@ pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
 fn detector(about: &detectors::Description) -> String {
     match &about.detector.isolation_forest {
         Some(f) => format!("isolationForest, {} trees of {} rows, seed {}", f.trees, f.sample_size, f.seed),
-        None => about.detector.kind().unwrap_or("unknown").to_owned(),
+        None => other_detector(about),
     }
+}
+
+/// Its name and those of its parameters that are given or have a default.
+fn other_detector(about: &detectors::Description) -> String {
+    let kind = about.detector.kind().unwrap_or("unknown");
+    let parameters = serde_json::to_value(&about.detector).unwrap_or_default();
+    let parameters = parameters.get(kind).and_then(serde_json::Value::as_object).into_iter().flatten();
+    parameters.fold(kind.to_owned(), |text, (name, value)| format!("{text}, {name} {value}"))
 }
 
 /// Where it is served, and a request to paste: the first row that it was trained on.

@@ -1,6 +1,8 @@
 //! What is known about the columns of the training rows: medians, how many values 32 bits can tell apart, and the
 //! warnings that follow from it.
 
+use ndarray::ArrayView2;
+
 use crate::description::{Warning, reasons};
 use crate::matrix::CheckedMatrix;
 
@@ -20,24 +22,71 @@ pub(crate) struct ColumnSummary {
 
 /// Summarises every column: one sort each.
 pub(crate) fn summarise(rows: &CheckedMatrix) -> Vec<ColumnSummary> {
-    let mut values = Vec::with_capacity(rows.rows());
-    (0..rows.columns())
-        .map(|column| {
-            values.clear();
-            values.extend(rows.as_slice().iter().skip(column).step_by(rows.columns()));
-            summarise_column(&mut values)
-        })
-        .collect()
+    let mut summaries = Vec::with_capacity(rows.columns());
+    each_sorted(rows, |sorted| summaries.push(summarise_column(sorted)));
+    summaries
 }
 
-fn summarise_column(values: &mut [f64]) -> ColumnSummary {
-    values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let median = match values.len() % 2 {
-        1 => values[middle],
+/// Hands over the values of each column in turn, in ascending order.
+pub(crate) fn each_sorted(rows: &CheckedMatrix, mut with: impl FnMut(&[f64])) {
+    let mut values = Vec::with_capacity(rows.rows());
+    for column in 0..rows.columns() {
+        values.clear();
+        values.extend(rows.as_slice().iter().skip(column).step_by(rows.columns()));
+        values.sort_unstable_by(f64::total_cmp);
+        with(&values);
+    }
+}
+
+/// The middle of ascending values, or the mean of the two middle ones.
+pub(crate) fn median(sorted: &[f64]) -> f64 {
+    let middle = sorted.len() / 2;
+    match sorted.len() % 2 {
+        1 => sorted[middle],
         // Both are within ±f32::MAX: the sum cannot overflow.
-        _ => (values[middle - 1] + values[middle]) / 2.0,
-    };
+        _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
+    }
+}
+
+/// The quantile of ascending values at a share in [0, 1], linear between neighbours as numpy's is.
+pub(crate) fn interpolated(sorted: &[f64], share: f64) -> f64 {
+    let position = share * (sorted.len() - 1) as f64;
+    let below = position as usize;
+    let above = (below + 1).min(sorted.len() - 1);
+    sorted[below] + (sorted[above] - sorted[below]) * (position - below as f64)
+}
+
+/// The standard deviation (divided by n) of some values; 0 exactly if all are equal. Deviations are divided by the
+/// largest before they are squared, so that neither tiny nor huge ones are lost.
+pub(crate) fn standard_deviation(values: &[f64]) -> f64 {
+    let first = values[0];
+    let count = values.len() as f64;
+    let mean = first + values.iter().map(|value| value - first).sum::<f64>() / count;
+    let largest = values.iter().map(|value| (value - mean).abs()).fold(0.0, f64::max);
+    if largest == 0.0 || values.iter().all(|&value| value == first) {
+        return 0.0;
+    }
+    let squares: f64 = values.iter().map(|value| (value - mean) / largest).map(|part| part * part).sum();
+    largest * (squares / count).sqrt()
+}
+
+/// Measures a matrix by a function of single rows, copying only rows that do not lie together.
+pub(crate) fn row_by_row(rows: ArrayView2<'_, f64>, measures: &mut [f64], measure: impl Fn(&[f64]) -> f64) {
+    let mut together = Vec::with_capacity(rows.ncols());
+    for (row, to) in rows.rows().into_iter().zip(measures) {
+        *to = match row.as_slice() {
+            Some(row) => measure(row),
+            None => {
+                together.clear();
+                together.extend(row);
+                measure(&together)
+            }
+        };
+    }
+}
+
+fn summarise_column(values: &[f64]) -> ColumnSummary {
+    let median = median(values);
     let steps =
         |differ: &dyn Fn(f64, f64) -> bool| 1 + values.windows(2).filter(|w| differ(w[0], w[1])).count();
     ColumnSummary {
@@ -75,6 +124,20 @@ pub(crate) fn no_splits(
         reason: reasons::NO_SPLITS.to_owned(),
         message: format!("{unsplit} of {trees} trees cannot split anything; {cause}"),
     }
+}
+
+/// The warning for columns that a detector ignores because all their values are equal, if there are any.
+pub(crate) fn constant_columns(ignored: impl Iterator<Item = bool>, names: &[String]) -> Option<Warning> {
+    let constant: Vec<&str> =
+        ignored.zip(names).filter_map(|(ignored, name)| ignored.then_some(name.as_str())).collect();
+    let message = match constant.len() {
+        0 => return None,
+        len if len == names.len() => {
+            "every column is constant, so no row is an anomaly: check the data".to_owned()
+        }
+        _ => format!("constant columns are ignored: {}; remove them or check the data", list(&constant)),
+    };
+    Some(Warning { reason: reasons::CONSTANT_COLUMNS.to_owned(), message })
 }
 
 /// The warning for columns that lose more than 1 % of their different values in 32 bits, if there are any.

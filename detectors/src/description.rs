@@ -8,8 +8,8 @@ use crate::config::{DetectorConfig, ThresholdConfig};
 /// The version of [`Description`] that this release writes.
 pub const DESCRIPTION_VERSION: u32 = 1;
 
-/// The version of the model file that this release writes. It reads all from 1 on.
-pub const MODEL_FORMAT_VERSION: u16 = 2;
+/// The newest version of the model file that this release writes. It reads all from 1 on.
+pub const MODEL_FORMAT_VERSION: u16 = 3;
 
 /// A trained model in short.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -59,6 +59,8 @@ pub struct Warning {
 pub mod reasons {
     /// Trees that could not split anything: columns are constant.
     pub const NO_SPLITS: &str = "NoSplits";
+    /// Columns that have one value only, so that the detector ignores them.
+    pub const CONSTANT_COLUMNS: &str = "ConstantColumns";
     /// Scores are tied, so that the share of flagged rows is far from the contamination asked for.
     pub const TIED_SCORES: &str = "TiedScores";
     /// A column has values that 32-bit floating point cannot tell apart.

@@ -1,16 +1,19 @@
 //! What every detector can do, and the detectors there are.
 //!
 //! A detector turns a row into a *measure*, the number that verdicts are taken on, and a measure into a score.
-//! For a forest the measure is the sum of path lengths, which is exact where the score is rounded. Both are higher
-//! for ordinary rows; outlyingness is the negated score.
+//! For a forest the measure is the sum of path lengths, which is exact where the score is rounded; for all others the two
+//! are the same. Both are higher for ordinary rows; outlyingness is the negated score.
 
 use ndarray::ArrayView2;
 
 use crate::config::Parameters;
 use crate::description::Warning;
+use crate::every::every_detector;
 use crate::explanation::Level;
-use crate::forest::IsolationForest;
 use crate::matrix::{CheckedMatrix, in_range};
+
+/// No outlyingness is beyond: sums and squares of such numbers stay finite in the calibration.
+pub const MAX_OUTLYINGNESS: f64 = 1e100;
 
 /// An algorithm that learns what is ordinary from rows and measures how ordinary other rows are.
 pub trait Detector: Sized {
@@ -27,6 +30,11 @@ pub trait Detector: Sized {
         rows: &CheckedMatrix,
     ) -> Result<(Self, Vec<Warning>), FitError>;
 
+    /// The seed in these parameters; 0 for a detector that draws nothing.
+    fn seed(_parameters: &Self::Parameters) -> u64 {
+        0
+    }
+
     /// d, the length of the rows that can be measured.
     fn columns(&self) -> usize;
 
@@ -35,11 +43,19 @@ pub trait Detector: Sized {
         in_range(value)
     }
 
-    /// The measure of one row of d values, all accepted; higher is more ordinary.
+    /// The measure of one row of d values, all accepted; higher is more ordinary. Finite for every such row, within
+    /// ±[`MAX_OUTLYINGNESS`].
     fn measure_row(&self, row: &[f64]) -> f64;
 
     /// The measures of a matrix of shape (n, d), into a slice of length n: the same bits as row by row.
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]);
+
+    /// The measures of rows that the detector was fitted on, for threshold and calibration; `at[i]` is the place of row i
+    /// in the table that was fitted. A detector for which a row would be its own neighbour leaves it out, by its place
+    /// and not by its distance. Called on a detector that has just been fitted, never on one read from a file.
+    fn measure_training(&self, rows: ArrayView2<'_, f64>, _at: &[u32], measures: &mut [f64]) {
+        self.measure(rows, measures);
+    }
 
     /// The measures of a matrix by everything in this program that could compute them on this machine, each with its
     /// name: all must be equal, to the bit. Rows may be repeated in their order, to fill what takes several at once:
@@ -56,16 +72,21 @@ pub trait Detector: Sized {
         "portable"
     }
 
-    /// The score of a measure: never decreasing.
-    fn score(&self, measure: f64) -> f64;
+    /// The score of a measure: never decreasing. By default the measure itself, minus the outlyingness.
+    fn score(&self, measure: f64) -> f64 {
+        measure
+    }
 
     /// How much each column of one row of d values, all accepted, adds to its being anomalous, into a slice of
-    /// length d; and what these numbers lead from and to. Does not allocate.
+    /// length d; and what these numbers lead from and to: they sum to baseline − value, unless the detector says that
+    /// they do not. Does not allocate.
     fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level;
 
     /// A row close to `row` where the detector's answer changes abruptly, if it has such places; `which` chooses
     /// among them. Such rows show first when a machine computes differently.
-    fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>>;
+    fn edge(&self, _row: &[f64], _which: usize) -> Option<Vec<f64>> {
+        None
+    }
 }
 
 /// Why a detector cannot be fitted to these rows.
@@ -73,7 +94,7 @@ pub trait Detector: Sized {
 #[non_exhaustive]
 pub enum FitError {
     /// Too many columns.
-    #[error("the rows have {columns} columns, but a forest takes at most {max}: choose fewer features")]
+    #[error("the rows have {columns} columns, but the detector takes at most {max}: choose fewer features")]
     TooManyColumns {
         /// The number of columns.
         columns: usize,
@@ -90,77 +111,108 @@ pub enum FitError {
     },
 }
 
-/// A fitted detector of whichever kind.
-#[derive(Clone, Debug)]
-pub(crate) enum Fitted {
-    IsolationForest(IsolationForest),
-}
+macro_rules! fitted {
+    ($($(#[$about:meta])+ $member:ident $kind:literal $tag:literal $name:ident $config:ident $parameters:ident $range:ident;)+) => {
+        /// A fitted detector of whichever kind. What each method does is said at [`Detector`].
+        #[derive(Clone, Debug)]
+        pub(crate) enum Fitted {
+            $($name(Box<crate::$name>),)+
+        }
 
-impl Fitted {
-    pub(crate) fn fit(
-        parameters: &Parameters,
-        features: &[String],
-        rows: &CheckedMatrix,
-    ) -> Result<(Self, Vec<Warning>), FitError> {
-        match parameters {
-            Parameters::IsolationForest(parameters) => {
-                let (forest, warnings) = IsolationForest::fit(parameters, features, rows)?;
-                Ok((Self::IsolationForest(forest), warnings))
+        impl Fitted {
+            pub(crate) fn fit(
+                parameters: &Parameters,
+                features: &[String],
+                rows: &CheckedMatrix,
+            ) -> Result<(Self, Vec<Warning>), FitError> {
+                match parameters {
+                    $(Parameters::$name(parameters) => {
+                        let (detector, warnings) = crate::$name::fit(parameters, features, rows)?;
+                        Ok((Self::$name(Box::new(detector)), warnings))
+                    })+
+                }
+            }
+
+            /// The seed of what is drawn besides: rows for the threshold and for the reference.
+            pub(crate) fn seed(parameters: &Parameters) -> u64 {
+                match parameters {
+                    $(Parameters::$name(parameters) => crate::$name::seed(parameters),)+
+                }
+            }
+
+            /// The detector's name in the resource.
+            pub(crate) fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $kind,)+
+                }
+            }
+
+            pub(crate) fn columns(&self) -> usize {
+                match self {
+                    $(Self::$name(detector) => detector.columns(),)+
+                }
+            }
+
+            pub(crate) fn accepts(&self, value: f64) -> bool {
+                match self {
+                    $(Self::$name(detector) => detector.accepts(value),)+
+                }
+            }
+
+            pub(crate) fn measure_row(&self, row: &[f64]) -> f64 {
+                match self {
+                    $(Self::$name(detector) => detector.measure_row(row),)+
+                }
+            }
+
+            pub(crate) fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
+                match self {
+                    $(Self::$name(detector) => detector.measure(rows, measures),)+
+                }
+            }
+
+            pub(crate) fn measure_training(
+                &self,
+                rows: ArrayView2<'_, f64>,
+                at: &[u32],
+                measures: &mut [f64],
+            ) {
+                match self {
+                    $(Self::$name(detector) => detector.measure_training(rows, at, measures),)+
+                }
+            }
+
+            pub(crate) fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
+                match self {
+                    $(Self::$name(detector) => detector.measure_every_way(rows),)+
+                }
+            }
+
+            pub(crate) fn kernel(&self) -> &'static str {
+                match self {
+                    $(Self::$name(detector) => detector.kernel(),)+
+                }
+            }
+
+            pub(crate) fn score(&self, measure: f64) -> f64 {
+                match self {
+                    $(Self::$name(detector) => detector.score(measure),)+
+                }
+            }
+
+            pub(crate) fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
+                match self {
+                    $(Self::$name(detector) => detector.explain_row(row, contributions),)+
+                }
+            }
+
+            pub(crate) fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
+                match self {
+                    $(Self::$name(detector) => detector.edge(row, which),)+
+                }
             }
         }
-    }
-
-    pub(crate) fn columns(&self) -> usize {
-        match self {
-            Self::IsolationForest(forest) => forest.columns(),
-        }
-    }
-
-    pub(crate) fn accepts(&self, value: f64) -> bool {
-        match self {
-            Self::IsolationForest(forest) => forest.accepts(value),
-        }
-    }
-
-    pub(crate) fn measure_row(&self, row: &[f64]) -> f64 {
-        match self {
-            Self::IsolationForest(forest) => forest.measure_row(row),
-        }
-    }
-
-    pub(crate) fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
-        match self {
-            Self::IsolationForest(forest) => forest.measure(rows, measures),
-        }
-    }
-
-    pub(crate) fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
-        match self {
-            Self::IsolationForest(forest) => forest.measure_every_way(rows),
-        }
-    }
-
-    pub(crate) fn kernel(&self) -> &'static str {
-        match self {
-            Self::IsolationForest(forest) => forest.kernel(),
-        }
-    }
-
-    pub(crate) fn score(&self, measure: f64) -> f64 {
-        match self {
-            Self::IsolationForest(forest) => forest.score(measure),
-        }
-    }
-
-    pub(crate) fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
-        match self {
-            Self::IsolationForest(forest) => forest.explain_row(row, contributions),
-        }
-    }
-
-    pub(crate) fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
-        match self {
-            Self::IsolationForest(forest) => forest.edge(row, which),
-        }
-    }
+    };
 }
+
+every_detector!(fitted);

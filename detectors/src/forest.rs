@@ -190,6 +190,10 @@ impl Detector for IsolationForest {
         Ok((forest, warnings))
     }
 
+    fn seed(parameters: &Self::Parameters) -> u64 {
+        parameters.seed()
+    }
+
     fn columns(&self) -> usize {
         self.medians.len()
     }

@@ -15,7 +15,7 @@
 //! let readings = (0..400).flat_map(|hour| [near(70.0, 37 * hour), near(4.0, 61 * hour)]).collect();
 //! let rows = CheckedMatrix::from_vec(readings, 2)?;
 //! let features = ["mean".to_owned(), "sd".to_owned()];
-//! let detector = DetectorConfig { isolation_forest: Some(Default::default()) };
+//! let detector = DetectorConfig { isolation_forest: Some(Default::default()), ..Default::default() };
 //! let model = Model::train(&features, &detector, &ThresholdConfig::default(), &rows)?;
 //!
 //! let scored = model.score_row(&[120.0, 25.0])?;
@@ -27,6 +27,7 @@
 
 pub mod config;
 pub mod description;
+mod every;
 
 pub use config::{ConfigError, DetectorConfig, IsolationForestConfig, ThresholdConfig};
 pub use description::{Description, Warning};
@@ -56,6 +57,8 @@ mod random;
 #[cfg(feature = "engine")]
 pub mod reference;
 #[cfg(feature = "engine")]
+mod robust_z_score;
+#[cfg(feature = "engine")]
 mod scaling;
 #[cfg(feature = "engine")]
 mod threshold;
@@ -76,3 +79,5 @@ pub use model::{Model, RowError, Scored, TrainError};
 pub use model_file::ModelFileError;
 #[cfg(feature = "engine")]
 pub use reference::{Bins, ColumnReference, Reference};
+#[cfg(feature = "engine")]
+pub use robust_z_score::RobustZScore;

@@ -5,14 +5,15 @@
 //! ```text
 //! offset  size  what
 //!      0     8  magic: 89 41 46 4D 0D 0A 1A 0A ("\x89AFM\r\n\x1a\n"; shows damage by text conversion, as in PNG)
-//!      8     2  version: u16, 2; files of version 1 are read too
+//!      8     2  version: u16, 2 with the section frst, 3 with that of another detector; version 1 is read too
 //!     10     2  reserved: u16, 0
 //!     12     4  length of the contents before compression: u32, at most 67,108,864
 //!     16    32  SHA-256 of bytes 0…16 followed by bytes 48…end
 //!     48     …  contents, compressed (raw deflate, RFC 1951)
 //! ```
 //!
-//! The contents are sections in this order, each a tag of 4 letters, a u32 length and that many bytes:
+//! The contents are sections in this order, each a tag of 4 letters, a u32 length and that many bytes. Of the detectors'
+//! sections (frst, robz) there is one, that of the detector in `conf`:
 //!
 //! ```text
 //! conf  JSON: {"detector": …, "threshold": …}, the configuration as it was asked for
@@ -26,6 +27,7 @@
 //!       u32) rows of each leaf; for forests fitted elsewhere also: u8 flags (1 = missing values are routed,
 //!       2 = infinities are, 4 = c(n) is given), with 1: bits as above (1 = left) for each split, with 4: u32 entries
 //!       and for each u32 n, f64 c(n)
+//! robz  u32 columns; f64 median × d; f64 scale × d (+∞: the column is ignored)
 //! cali  empty if the model is not calibrated, else u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
 //!       u64 twice its rank
 //! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d
@@ -39,8 +41,9 @@
 //! machine names are in it, so the same training gives the same bytes.
 
 mod bytes;
-mod forest;
+mod isolation_forest;
 mod reference;
+mod robust_z_score;
 mod sections;
 
 use std::io::{Read, Write};
@@ -57,6 +60,8 @@ const MAGIC: [u8; 8] = *b"\x89AFM\r\n\x1a\n";
 /// Magic, version, reserved and length: what the checksum covers before the contents.
 const PREFIX: usize = 16;
 const HEADER: usize = PREFIX + 32;
+/// The last version whose only detector is the isolation forest, with a calibration.
+const FORESTS_ONLY: u16 = 2;
 /// The longest contents: four times what the largest forest that can be trained needs.
 const MAX_CONTENTS: u32 = 64 << 20;
 
@@ -108,7 +113,7 @@ pub(crate) fn encode(model: &Model) -> Vec<u8> {
     let contents = sections::encode(model);
     let mut file = Vec::with_capacity(HEADER + contents.len() / 2);
     file.extend_from_slice(&MAGIC);
-    file.extend_from_slice(&MODEL_FORMAT_VERSION.to_le_bytes());
+    file.extend_from_slice(&version_for(model).to_le_bytes());
     file.extend_from_slice(&[0; 2]);
     file.extend_from_slice(&(contents.len() as u32).to_le_bytes());
     file.extend_from_slice(&[0; HEADER - PREFIX]);
@@ -118,6 +123,16 @@ pub(crate) fn encode(model: &Model) -> Vec<u8> {
     let checksum = checksum(&file);
     file[PREFIX..HEADER].copy_from_slice(&checksum);
     file
+}
+
+/// The oldest version that can hold the model: what an older release can read, it shall.
+fn version_for(model: &Model) -> u16 {
+    let calibrated = model.is_calibrated();
+    if calibrated && model.detector().isolation_forest.is_some() {
+        FORESTS_ONLY
+    } else {
+        MODEL_FORMAT_VERSION
+    }
 }
 
 /// The version of a file that decodes.

@@ -1,7 +1,7 @@
 //! Configuration as people write it: defaults, names, and what `check` refuses.
 #![allow(clippy::unwrap_used, reason = "an error is a failed test")]
 
-use detectors::config::{Parameters, Threshold};
+use detectors::config::{KINDS, Parameters, RobustZScoreConfig, Threshold};
 use detectors::{ConfigError, DetectorConfig, IsolationForestConfig, ThresholdConfig};
 use serde_json::json;
 
@@ -72,16 +72,54 @@ fn a_detector_must_be_given() {
 }
 
 #[test]
+fn two_detectors_at_once_are_refused_by_name() {
+    let two: DetectorConfig =
+        serde_json::from_value(json!({ "isolationForest": {}, "robustZScore": {} })).unwrap();
+    assert_eq!(two.kind(), None);
+    let message = two.check().unwrap_err().to_string();
+    assert_eq!(message, "detector has isolationForest, robustZScore: give exactly one of them");
+}
+
+#[test]
+fn every_detector_can_be_given_without_parameters() {
+    for &kind in KINDS {
+        let config: DetectorConfig = serde_json::from_value(json!({ kind: {} })).unwrap();
+        assert_eq!(config.kind(), Some(kind));
+        assert!(config.check().is_ok() && config.score_range().is_some(), "{kind}");
+    }
+}
+
+fn threshold(contamination: Option<f64>, score: Option<f64>, auto: bool) -> ThresholdConfig {
+    ThresholdConfig { contamination, score, auto }
+}
+
+#[test]
 fn at_most_one_threshold_is_accepted_and_only_within_its_range() {
-    let check = |contamination, score| ThresholdConfig { contamination, score }.check();
+    let forest = DetectorConfig::from(IsolationForestConfig::default());
+    let check = |contamination, score| threshold(contamination, score, false).check(&forest);
     assert_eq!(check(None, None), Ok(Threshold::Contamination(0.01)));
     assert_eq!(check(Some(0.5), None), Ok(Threshold::Contamination(0.5)));
     assert_eq!(check(None, Some(-0.6)), Ok(Threshold::Score(-0.6)));
     assert_eq!(check(Some(0.1), Some(-0.6)), Err(ConfigError::TwoThresholds));
+    assert_eq!(threshold(None, None, true).check(&forest), Ok(Threshold::Score(-0.5)));
+    assert_eq!(threshold(Some(0.1), None, true).check(&forest), Err(ConfigError::TwoThresholds));
     for bad in [0.0, -0.1, 0.500001, f64::NAN, f64::INFINITY] {
         assert!(check(Some(bad), None).is_err(), "contamination {bad}");
     }
     for bad in [0.0, -1.0, 0.1, f64::NAN] {
         assert!(check(None, Some(bad)).is_err(), "score {bad}");
     }
+}
+
+#[test]
+fn a_score_of_other_detectors_may_be_anything_below_0_and_auto_is_for_forests() {
+    let z_score = DetectorConfig::from(RobustZScoreConfig {});
+    let check = |score| threshold(None, Some(score), false).check(&z_score);
+    assert_eq!(check(-3.5), Ok(Threshold::Score(-3.5)));
+    for bad in [0.0, 1.0, f64::NAN, f64::NEG_INFINITY] {
+        let message = check(bad).unwrap_err().to_string();
+        assert_eq!(message, format!("threshold.score is {bad}, but must be in (-∞, 0)"));
+    }
+    let message = threshold(None, None, true).check(&z_score).unwrap_err().to_string();
+    assert!(message.contains("the scores of robustZScore have no such scale"), "{message}");
 }

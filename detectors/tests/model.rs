@@ -73,7 +73,7 @@ fn no_threshold_means_a_contamination_of_one_percent() {
 #[test]
 fn a_score_threshold_flags_scores_below_it() {
     let rows = bells(1_000);
-    let threshold = ThresholdConfig { contamination: None, score: Some(-0.55) };
+    let threshold = ThresholdConfig { score: Some(-0.55), ..Default::default() };
     let model = train(&rows, Default::default(), threshold);
     assert_eq!(model.threshold(), -0.55);
     for scored in model.score_rows(&rows) {

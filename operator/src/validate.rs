@@ -197,16 +197,16 @@ fn exposed(ingress: &Ingress) -> Exposed {
     }
 }
 
-/// Faults of the detector's parameters and of the threshold; that a detector is missing was said already.
+/// Faults of the detector's parameters and of the threshold; that there is no detector, or more than one, was said already.
 fn detector_errors(spec: &api::AnomalyModelSpec) -> Vec<FieldError> {
     let detector = spec.detector.check().err().map(|e| field_error("spec.detector", &e));
-    let threshold = spec.threshold().check().err().map(|e| field_error("spec.threshold", &e));
+    let threshold = spec.threshold().check(&spec.detector).err().map(|e| field_error("spec.threshold", &e));
     [detector, threshold].into_iter().flatten().flatten().collect()
 }
 
 fn field_error(fallback: &str, error: &ConfigError) -> Option<FieldError> {
     let (path, message) = match error {
-        ConfigError::NoDetector => return None,
+        ConfigError::NoDetector | ConfigError::SeveralDetectors { .. } => return None,
         ConfigError::IntegerOutOfRange { field, value, min, max } => {
             (format!("spec.{field}"), format!("expected a whole number from {min} to {max}, got {value}"))
         }

@@ -32,7 +32,7 @@ struct Information<'a> {
     detector: Detector<'a>,
     features: &'a [String],
     threshold: f64,
-    /// How the threshold was asked for: `{"contamination": 0.01}` or `{"score": -0.6}`.
+    /// How the threshold was asked for: `{"contamination": 0.01}`, `{"score": -0.6}` or `{"auto": true}`.
     threshold_config: Value,
     /// Null if the training rows are not known.
     flagged_training_share: Option<f64>,
@@ -133,8 +133,8 @@ fn detector(description: &Description) -> Detector<'_> {
 /// What was asked for, or what a description without it means.
 fn threshold_config(description: &Description) -> ThresholdConfig {
     match &description.threshold_config {
-        ThresholdConfig { contamination: None, score: None } => {
-            ThresholdConfig { contamination: Some(DEFAULT_CONTAMINATION), score: None }
+        nothing if *nothing == ThresholdConfig::default() => {
+            ThresholdConfig { contamination: Some(DEFAULT_CONTAMINATION), ..ThresholdConfig::default() }
         }
         asked => asked.clone(),
     }

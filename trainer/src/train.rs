@@ -135,7 +135,7 @@ pub(crate) fn description_json(description: &Description) -> String {
 pub(crate) fn remedy(description: &Description) -> String {
     match &description.detector.isolation_forest {
         Some(forest) => format!("trees ({}) or sampleSize ({})", forest.trees, forest.sample_size),
-        None => "the detector's parameters".to_owned(),
+        None => format!("the number of features ({})", description.features.len()),
     }
 }
 
@@ -154,7 +154,7 @@ mod tests {
             revision: RevisionTarget::default(),
             key: String::new(),
             features: vec!["x".into()],
-            detector: DetectorConfig { isolation_forest: Some(forest) },
+            detector: DetectorConfig::from(forest),
             threshold: Default::default(),
             min_rows: 8,
             data: DataFile { path: String::new(), origin: String::new(), digest: String::new() },

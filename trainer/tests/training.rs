@@ -24,10 +24,8 @@ fn input(csv: &str) -> TrainingInput {
         revision: RevisionTarget { namespace: "demo".into(), name: "m-r-k-1".into(), ..Default::default() },
         key: "k".repeat(64),
         features: vec!["x".into(), "y".into()],
-        detector: DetectorConfig {
-            isolation_forest: Some(IsolationForestConfig { trees: 20, ..Default::default() }),
-        },
-        threshold: ThresholdConfig { contamination: Some(0.02), score: None },
+        detector: DetectorConfig::from(IsolationForestConfig { trees: 20, ..Default::default() }),
+        threshold: ThresholdConfig { contamination: Some(0.02), ..Default::default() },
         min_rows: 32,
         data: DataFile {
             path: String::new(),
@@ -55,7 +53,10 @@ fn the_description_is_that_of_the_model() {
     assert_eq!((description.model_bytes, description.rows), (model.len() as u64, 100));
     assert_eq!((description.revision.as_str(), description.features.len()), ("m-r-k-1", 2));
     assert_eq!(description.threshold.to_bits(), decoded.threshold().to_bits());
-    assert_eq!(description.threshold_config, ThresholdConfig { contamination: Some(0.02), score: None });
+    assert_eq!(
+        description.threshold_config,
+        ThresholdConfig { contamination: Some(0.02), ..Default::default() }
+    );
     assert!(!decoded.score_row(&[40.0, -40.0]).unwrap().is_inlier);
     assert!(decoded.score_row(&[5.0, 3.0]).unwrap().is_inlier);
 }

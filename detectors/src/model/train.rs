@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::{Facts, Model};
 use crate::calibration::Calibration;
-use crate::config::{ConfigError, DetectorConfig, Parameters, ThresholdConfig};
+use crate::config::{ConfigError, DetectorConfig, ThresholdConfig};
 use crate::description::{Warning, reasons};
 use crate::detector::{FitError, Fitted};
 use crate::golden::{self, GoldenRow};
@@ -59,11 +59,11 @@ impl Model {
         rows: &CheckedMatrix,
     ) -> Result<Self, TrainError> {
         let parameters = detector.check()?;
-        let asked = threshold.check()?;
+        let asked = threshold.check(detector)?;
         check_features(features, rows.columns())?;
         let (fitted, mut warnings) = Fitted::fit(&parameters, features, rows)?;
 
-        let measured = Measured::new(&fitted, rows, seed(&parameters), MAX_CALIBRATION_ROWS);
+        let measured = Measured::new(&fitted, rows, Fitted::seed(&parameters), MAX_CALIBRATION_ROWS);
         warnings.extend(measured.sampled_warning(rows.rows()));
         let ascending = measured.ascending_scores(&fitted);
         let line = Line::find(asked, &ascending, |measure| fitted.score(measure));
@@ -80,7 +80,7 @@ impl Model {
             warnings,
         };
         let chosen = choose_golden_rows(&fitted, &measured, &line);
-        let reference = Reference::new(rows, &ascending, seed(&parameters));
+        let reference = Reference::new(rows, &ascending, Fitted::seed(&parameters));
         let calibration = Calibration::new(&outlyingness);
         let mut model = Self::from_parts(facts, fitted, line, Some(calibration), Vec::new(), Some(reference));
         model.golden = chosen
@@ -108,12 +108,6 @@ fn check_features(features: &[String], columns: usize) -> Result<(), TrainError>
     Ok(())
 }
 
-fn seed(parameters: &Parameters) -> u64 {
-    match parameters {
-        Parameters::IsolationForest(forest) => forest.seed(),
-    }
-}
-
 /// The measures of the training rows, or of a sample of them.
 struct Measured<'a> {
     rows: Cow<'a, CheckedMatrix>,
@@ -124,11 +118,17 @@ struct Measured<'a> {
 
 impl<'a> Measured<'a> {
     fn new(fitted: &Fitted, rows: &'a CheckedMatrix, seed: u64, most: usize) -> Self {
-        let rows =
-            if rows.rows() > most { Cow::Owned(sample(rows, seed, most)) } else { Cow::Borrowed(rows) };
+        let mut ranked: Vec<u32>;
+        let rows = if rows.rows() > most {
+            ranked = sample(rows.rows(), seed, most);
+            Cow::Owned(rows.select(&ranked))
+        } else {
+            ranked = (0..rows.rows() as u32).collect();
+            Cow::Borrowed(rows)
+        };
         let mut measures = vec![0.0; rows.rows()];
-        fitted.measure(rows.view(), &mut measures);
-        let mut ranked: Vec<u32> = (0..measures.len() as u32).collect();
+        fitted.measure_training(rows.view(), &ranked, &mut measures);
+        (0..).zip(&mut ranked).for_each(|(place, row)| *row = place);
         ranked.sort_by(|&a, &b| measures[a as usize].total_cmp(&measures[b as usize]));
         Self { rows, measures, ranked }
     }
@@ -154,13 +154,13 @@ impl<'a> Measured<'a> {
     }
 }
 
-/// A sample of rows without replacement, in their order.
-fn sample(rows: &CheckedMatrix, seed: u64, count: usize) -> CheckedMatrix {
+/// The places of a sample of rows without replacement, in their order.
+fn sample(rows: usize, seed: u64, count: usize) -> Vec<u32> {
     let mut drawn = Vec::new();
     let mut random = Random::new(seed, SAMPLE_PURPOSE, 0);
-    Urn::new(rows.rows() as u32).draw(count as u32, &mut random, &mut drawn);
+    Urn::new(rows as u32).draw(count as u32, &mut random, &mut drawn);
     drawn.sort_unstable();
-    rows.select(&drawn)
+    drawn
 }
 
 fn choose_golden_rows(fitted: &Fitted, measured: &Measured<'_>, line: &Line) -> Vec<Vec<f64>> {
@@ -177,6 +177,7 @@ fn choose_golden_rows(fitted: &Fitted, measured: &Measured<'_>, line: &Line) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::IsolationForestConfig;
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
@@ -187,7 +188,7 @@ mod tests {
     }
 
     fn forest() -> DetectorConfig {
-        DetectorConfig { isolation_forest: Some(Default::default()) }
+        IsolationForestConfig::default().into()
     }
 
     #[test]
@@ -209,7 +210,7 @@ mod tests {
         };
         let none = DetectorConfig::default();
         assert_eq!(train(&none, &Default::default()), Err(ConfigError::NoDetector.into()));
-        let both = ThresholdConfig { contamination: Some(0.1), score: Some(-0.5) };
+        let both = ThresholdConfig { contamination: Some(0.1), score: Some(-0.5), auto: false };
         assert_eq!(train(&forest(), &both), Err(ConfigError::TwoThresholds.into()));
     }
 

@@ -128,6 +128,10 @@ impl<'a> Reader<'a> {
         Ok(text.to_owned())
     }
 
+    pub(super) fn starts_with(&self, bytes: &[u8]) -> bool {
+        self.0.starts_with(bytes)
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -4,11 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelFileError;
 use super::bytes::{Problem, Reader, Writer};
-use super::{forest, reference};
+use super::reference;
 use crate::calibration::{Calibration, Knot};
 use crate::config::{DetectorConfig, ThresholdConfig};
 use crate::description::Warning;
 use crate::detector::Fitted;
+use crate::every::every_detector;
 use crate::golden::{self, GoldenRow, Outcome};
 use crate::model::{Facts, Model};
 use crate::threshold::Line;
@@ -20,7 +21,7 @@ struct Configuration {
 }
 
 pub(super) fn encode(model: &Model) -> Vec<u8> {
-    let (facts, Fitted::IsolationForest(fitted), line, calibration, golden_rows, reference) = model.parts();
+    let (facts, fitted, line, calibration, golden_rows, reference) = model.parts();
     let mut writer = Writer::default();
     section(&mut writer, "conf", |writer| write_configuration(facts, writer));
     section(&mut writer, "feat", |writer| write_features(&facts.features, writer));
@@ -29,7 +30,7 @@ pub(super) fn encode(model: &Model) -> Vec<u8> {
         writer.f64(line.threshold);
         writer.f64(line.cut);
     });
-    section(&mut writer, "frst", |writer| forest::encode(fitted, writer));
+    write_fitted(&mut writer, fitted);
     section(&mut writer, "cali", |writer| {
         if let Some(calibration) = calibration {
             write_calibration(calibration, writer);
@@ -49,7 +50,11 @@ pub(super) fn decode(contents: &[u8], version: u16) -> Result<Model, ModelFileEr
     let features = read(&mut reader, "feat", read_features)?;
     let (training_rows, flagged_training_share, warnings) = read(&mut reader, "trng", read_training)?;
     let line = read(&mut reader, "line", read_line)?;
-    let fitted = Fitted::IsolationForest(read(&mut reader, "frst", forest::decode)?);
+    let fitted = read_fitted(&mut reader)?;
+    if configuration.detector.kind() != Some(fitted.kind()) {
+        let problem = format!("it asks for another detector than the {} that follows", fitted.kind());
+        return Err(ModelFileError::Invalid { section: "conf", problem });
+    }
     let columns = fitted.columns();
     if features.len() != columns {
         let problem = format!("{} features for {columns} columns", features.len());
@@ -73,6 +78,33 @@ pub(super) fn decode(contents: &[u8], version: u16) -> Result<Model, ModelFileEr
     };
     Ok(Model::from_parts(facts, fitted, line, calibration, golden_rows, reference))
 }
+
+macro_rules! detector_sections {
+    ($($(#[$about:meta])+ $member:ident $kind:literal $tag:literal $name:ident $config:ident $parameters:ident $range:ident;)+) => {
+        /// The section of a fitted detector.
+        pub(super) fn write_fitted(writer: &mut Writer, fitted: &Fitted) {
+            match fitted {
+                $(Fitted::$name(detector) => {
+                    section(writer, $tag, |writer| super::$member::encode(detector, writer));
+                })+
+            }
+        }
+
+        /// The next section, of whichever detector it is.
+        pub(super) fn read_fitted(reader: &mut Reader<'_>) -> Result<Fitted, ModelFileError> {
+            $(
+                if reader.starts_with($tag.as_bytes()) {
+                    let detector = read(reader, $tag, super::$member::decode)?;
+                    return Ok(Fitted::$name(Box::new(detector)));
+                }
+            )+
+            let problem = "the section after it is of no detector that this release knows".to_owned();
+            Err(ModelFileError::Invalid { section: "line", problem })
+        }
+    };
+}
+
+every_detector!(detector_sections);
 
 fn section(writer: &mut Writer, tag: &'static str, write: impl FnOnce(&mut Writer)) {
     let mut contents = Writer::default();
@@ -110,7 +142,7 @@ fn read_configuration(reader: &mut Reader<'_>) -> Result<Configuration, Problem>
     let configuration: Configuration =
         serde_json::from_str(&reader.text()?).map_err(|error| error.to_string())?;
     configuration.detector.check().map_err(|error| error.to_string())?;
-    configuration.threshold.check().map_err(|error| error.to_string())?;
+    configuration.threshold.check(&configuration.detector).map_err(|error| error.to_string())?;
     Ok(configuration)
 }
 

@@ -8,7 +8,7 @@ fn model_of(rows: usize, columns: usize, config: IsolationForestConfig) -> Model
     let values = (0..rows * columns).map(|at| libm::sin(at as f64 * 12.9898) * 43.75).collect();
     let rows = CheckedMatrix::from_vec(values, columns).unwrap();
     let features: Vec<String> = (0..columns).map(|column| format!("färbe {column}")).collect();
-    let detector = DetectorConfig { isolation_forest: Some(config) };
+    let detector = DetectorConfig::from(config);
     Model::train(&features, &detector, &ThresholdConfig::default(), &rows).unwrap()
 }
 
@@ -48,7 +48,7 @@ fn a_default_forest_on_two_columns_is_about_30_kilobytes() {
     let mut normal = || (0..12).map(|_| random.unit()).sum::<f64>() - 6.0;
     let values = (0..4_000).map(|_| normal()).collect();
     let rows = CheckedMatrix::from_vec(values, 2).unwrap();
-    let detector = DetectorConfig { isolation_forest: Some(Default::default()) };
+    let detector = DetectorConfig::from(IsolationForestConfig::default());
     let features = ["mean".to_owned(), "sd".to_owned()];
     let model = Model::train(&features, &detector, &ThresholdConfig::default(), &rows).unwrap();
     let bytes = encode(&model).len();
@@ -94,8 +94,8 @@ fn other_files_are_told_apart_from_damaged_ones() {
         ModelFileError::NotAModelFile
     );
     let mut newer = encode(&small());
-    newer[8] = 3;
-    assert_eq!(error(&newer), ModelFileError::UnknownVersion { found: 3 });
+    newer[8] = 4;
+    assert_eq!(error(&newer), ModelFileError::UnknownVersion { found: 4 });
 }
 
 #[test]

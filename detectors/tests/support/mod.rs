@@ -20,7 +20,7 @@ pub fn names(count: usize) -> Vec<String> {
 }
 
 pub fn forest(config: IsolationForestConfig) -> DetectorConfig {
-    DetectorConfig { isolation_forest: Some(config) }
+    config.into()
 }
 
 pub fn matrix(rows: usize, columns: usize, value: impl Fn(usize, usize) -> f64) -> CheckedMatrix {
@@ -33,7 +33,7 @@ pub fn train(rows: &CheckedMatrix, config: IsolationForestConfig, threshold: Thr
 }
 
 pub fn contamination(share: f64) -> ThresholdConfig {
-    ThresholdConfig { contamination: Some(share), score: None }
+    ThresholdConfig { contamination: Some(share), ..Default::default() }
 }
 
 /// Pseudo-random numbers in [0, 1) that need no library: exact on every machine.

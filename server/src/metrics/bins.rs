@@ -162,7 +162,7 @@ mod tests {
     fn a_chunk_counts_as_its_rows_do_one_by_one_and_missing_values_apart() {
         let rows: Vec<f64> = (0..3_000).map(|at| f64::from((at * 7_919) % 1_009)).collect();
         let features = ["a", "b", "c"].map(str::to_owned);
-        let detector = DetectorConfig { isolation_forest: Some(Default::default()) };
+        let detector = DetectorConfig::from(detectors::IsolationForestConfig::default());
         let trained = CheckedMatrix::from_vec(rows.clone(), 3).unwrap();
         let model = Model::train(&features, &detector, &Default::default(), &trained).unwrap();
         let reference = model.reference().unwrap();

@@ -57,13 +57,13 @@ pub(super) fn explanation() -> Value {
             "is_inlier": {"type": "boolean"},
             "anomaly_score": number("Higher is more normal."),
             "severity": {"type": ["number", "null"], "minimum": 0, "maximum": 10},
-            "baseline": number("The mean path length of what was trained on."),
-            "value": number("This row's path length: baseline less all contributions."),
+            "baseline": number("Where contributions start: a forest's mean path length over the training rows, 0 for most other detectors."),
+            "value": number("A forest: this row's path length; other detectors: its score. Baseline less all contributions, except for robustZScore."),
             "contributions": {"type": "array", "items": {
                 "type": "object",
                 "properties": {
                     "feature": {"type": "string"},
-                    "contribution": number("In path length; positive makes the row more of an anomaly."),
+                    "contribution": number("In the unit of value; positive makes the row more of an anomaly."),
                     "share": number("Of all that makes the row more of an anomaly; 0 where nothing does."),
                 },
                 "required": ["feature", "contribution", "share"],

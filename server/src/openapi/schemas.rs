@@ -85,7 +85,7 @@ fn prediction(about: &About<'_>) -> Value {
             "anomaly_score": {
                 "type": "number",
                 "description": format!(
-                    "scikit-learn's `score_samples`: higher is more normal; below the threshold {} is an anomaly.",
+                    "Has the sign of scikit-learn's `score_samples`: higher is more normal; below the threshold {} is an anomaly. The scale is the detector's own.",
                     about.served.model.threshold()
                 ),
             },

@@ -37,7 +37,7 @@ fn rows(count: u64, seed: u64) -> Vec<f64> {
 fn serving() -> Arc<App> {
     let features = ["normal", "discrete", "constant"].map(str::to_owned);
     let forest = IsolationForestConfig { trees: 25, ..IsolationForestConfig::default() };
-    let detector = DetectorConfig { isolation_forest: Some(forest) };
+    let detector = DetectorConfig::from(forest);
     let training = CheckedMatrix::from_vec(rows(8_000, 1), COLUMNS).unwrap();
     let model = Model::train(&features, &detector, &Default::default(), &training).unwrap();
     let bytes = model.encode();

@@ -40,7 +40,7 @@ fn train() -> (Vec<u8>, Description) {
     let features = ["mean".to_owned(), "sd".to_owned()];
     let forest =
         IsolationForestConfig { trees: 25, sample_size: 64, seed: 16, ..IsolationForestConfig::default() };
-    let detector = DetectorConfig { isolation_forest: Some(forest) };
+    let detector = DetectorConfig::from(forest);
     let threshold = ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() };
     // A grid that is walked out of step: no two rows are equal.
     let cell =

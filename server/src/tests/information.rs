@@ -15,7 +15,7 @@ fn description() -> Description {
         format_version: 1,
         revision: "machine-r-0a1b2c3d-4".to_owned(),
         key: "0a1b2c3d".repeat(8),
-        detector: DetectorConfig { isolation_forest: Some(IsolationForestConfig::default()) },
+        detector: DetectorConfig::from(IsolationForestConfig::default()),
         features: vec!["mean".to_owned(), "sd".to_owned()],
         rows: 4_032,
         threshold: -0.6125,

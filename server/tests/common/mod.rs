@@ -16,10 +16,8 @@ use sha2::{Digest as _, Sha256};
 
 /// Its bytes and its description.
 pub(crate) fn model() -> (Vec<u8>, Description) {
-    let (features, detector) = (
-        vec!["mean".to_owned()],
-        DetectorConfig { isolation_forest: Some(detectors::IsolationForestConfig::default()) },
-    );
+    let (features, detector) =
+        (vec!["mean".to_owned()], DetectorConfig::from(detectors::IsolationForestConfig::default()));
     let rows = CheckedMatrix::new(Array2::from_shape_fn((64, 1), |(row, _)| row as f64)).unwrap();
     let trained = Model::train(&features, &detector, &ThresholdConfig::default(), &rows).unwrap();
     let model = trained.encode();

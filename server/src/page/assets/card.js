@@ -1,6 +1,6 @@
 // The model's card, and what training says one should know.
 
-const KINDS = { isolationForest: "Isolation forest" };
+const KINDS = { isolationForest: "Isolation forest", robustZScore: "Robust z-score" };
 const KERNELS = { avx512: "AVX-512", avx2: "AVX2", portable: "portable" };
 
 function kernelName(kernel) {
