@@ -1,7 +1,7 @@
 //! The tables, and what they must show.
 
 use super::labelled::{Labelled, Reference};
-use super::{Candidate, Figures, Runs, SEEDS};
+use super::{Figures, Runs, SEEDS};
 
 /// What a forest may differ from scikit-learn's by, on average over the sets.
 const FOREST_AUROC: f64 = 0.005;
@@ -16,18 +16,13 @@ const ENSEMBLE: &str = "ensemble";
 /// The figures of all detectors on all sets: `found[detector][set]`.
 struct Found<'a> {
     names: &'a [&'a str],
-    candidates: &'a [Candidate],
+    kinds: &'a [&'a str],
     found: &'a [Vec<Runs>],
 }
 
 /// Prints the tables as Markdown and returns the bounds that are missed.
-pub(crate) fn print(
-    names: &[&str],
-    sets: &[Labelled],
-    candidates: &[Candidate],
-    found: &[Vec<Runs>],
-) -> Vec<String> {
-    let found = Found { names, candidates, found };
+pub(crate) fn print(names: &[&str], sets: &[Labelled], kinds: &[&str], found: &[Vec<Runs>]) -> Vec<String> {
+    let found = Found { names, kinds, found };
     let mut missed = found.against_scikit_learn(sets);
     found.summary();
     found.of_each_set("AUROC, fitted and scored on all rows", |runs| mean(&runs.all, |run| run.auroc));
@@ -49,7 +44,7 @@ fn average(values: impl ExactSizeIterator<Item = f64>) -> f64 {
 
 impl Found<'_> {
     fn runs(&self, kind: &str) -> Option<&[Runs]> {
-        let at = self.candidates.iter().position(|candidate| candidate.kind == kind)?;
+        let at = self.kinds.iter().position(|&other| other == kind)?;
         Some(&self.found[at])
     }
 
@@ -107,17 +102,17 @@ impl Found<'_> {
             "| detector | AUROC | AP | held-out AUROC | held-out AP | worst loss to the forest | held-out | longest training |"
         );
         println!("|---|---|---|---|---|---|---|---|");
-        for (candidate, runs) in self.candidates.iter().zip(self.found) {
+        for (kind, runs) in self.kinds.iter().zip(self.found) {
             let over = |figure: &dyn Fn(&Runs) -> f64| average(runs.iter().map(figure));
             println!(
                 "| {} | {:.4} | {:.4} | {:.4} | {:.4} | {} | {} | {:.2} s |",
-                candidate.kind,
+                kind,
                 over(&|runs| mean(&runs.all, |run| run.auroc)),
                 over(&|runs| mean(&runs.all, |run| run.average_precision)),
                 over(&|runs| mean(&runs.held_out, |run| run.auroc)),
                 over(&|runs| mean(&runs.held_out, |run| run.average_precision)),
-                self.worst_loss(candidate.kind, |runs| &runs.all).1,
-                self.worst_loss(candidate.kind, |runs| &runs.held_out).1,
+                self.worst_loss(kind, |runs| &runs.all).1,
+                self.worst_loss(kind, |runs| &runs.held_out).1,
                 runs.iter().map(|runs| runs.fit).max().unwrap_or_default().as_secs_f64(),
             );
         }
@@ -140,11 +135,8 @@ impl Found<'_> {
 
     fn of_each_set(&self, title: &str, figure: impl Fn(&Runs) -> f64) {
         println!("### {title}\n");
-        println!(
-            "| set |{}",
-            self.candidates.iter().map(|one| format!(" {} |", one.kind)).collect::<String>()
-        );
-        println!("|---|{}", "---|".repeat(self.candidates.len()));
+        println!("| set |{}", self.kinds.iter().map(|kind| format!(" {kind} |")).collect::<String>());
+        println!("|---|{}", "---|".repeat(self.kinds.len()));
         for (set, name) in self.names.iter().enumerate() {
             let cells: String =
                 self.found.iter().map(|runs| format!(" {:.3} |", figure(&runs[set]))).collect();
