@@ -217,8 +217,7 @@ fn partition(values: &[f32], members: &mut [u32], column: u32, threshold: f32) -
     let mut left = 0;
     for at in 0..members.len() {
         let row = members[at];
-        members[at] = members[left];
-        members[left] = row;
+        members.swap(at, left);
         left += usize::from(values[(row + column) as usize] <= threshold);
     }
     left
