@@ -192,7 +192,7 @@ impl State {
 
     fn train(&mut self, config: IsolationForestConfig) -> String {
         let names = self.names();
-        let detector = DetectorConfig { isolation_forest: Some(config), ..DetectorConfig::default() };
+        let detector = DetectorConfig::from(config);
         let threshold = ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() };
         let (table, mut model) = (self.table(), None);
         let nanoseconds = time(|| model = Some(Model::train(&names, &detector, &threshold, table).unwrap()));

@@ -21,10 +21,7 @@ fn main() {
         revision: RevisionTarget::default(),
         key: "k".repeat(64),
         features: features.clone(),
-        detector: DetectorConfig {
-            isolation_forest: Some(IsolationForestConfig::default()),
-            ..DetectorConfig::default()
-        },
+        detector: DetectorConfig::from(IsolationForestConfig::default()),
         threshold: ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() },
         min_rows: 32,
         data: DataFile {
