@@ -1,0 +1,117 @@
+//! Outlyingness as the papers define it: `hack/reference-vectors/make.py` computes it in numpy from the formulas, and every
+//! detector without chance in it must agree.
+#![cfg(feature = "engine")]
+#![allow(clippy::unwrap_used, reason = "an error is a failed test")]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::Read;
+
+use detectors::config::KINDS;
+use detectors::{CheckedMatrix, DetectorConfig, Model};
+use serde::Deserialize;
+use support::{contamination, names};
+
+/// Relative, and absolute for numbers below 1.
+const TOLERANCE: f64 = 1e-9;
+
+/// Rows, and what several detectors say of them.
+#[derive(Deserialize)]
+struct Case {
+    training: Vec<Vec<f64>>,
+    queries: Vec<Vec<f64>>,
+    vectors: Vec<Vector>,
+}
+
+/// The outlyingness of rows by one detector.
+#[derive(Deserialize)]
+struct Vector {
+    detector: serde_json::Value,
+    queries: Vec<f64>,
+    /// Where a row would be its own neighbour, it is left out.
+    training: Vec<f64>,
+}
+
+impl Vector {
+    /// The detector's name in the resource.
+    fn kind(&self) -> Option<&str> {
+        self.detector.as_object()?.keys().map(String::as_str).find(|kind| KINDS.contains(kind))
+    }
+}
+
+fn cases() -> Vec<(String, Case)> {
+    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/vectors")).unwrap();
+    let read = |file: fs::DirEntry| {
+        let mut json = String::new();
+        flate2::read::GzDecoder::new(fs::File::open(file.path()).unwrap()).read_to_string(&mut json).unwrap();
+        let name = file.file_name().into_string().unwrap();
+        let case = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{name}: {error}"));
+        (name, case)
+    };
+    files.map(|file| read(file.unwrap())).collect()
+}
+
+fn table(rows: &[Vec<f64>]) -> CheckedMatrix {
+    CheckedMatrix::from_vec(rows.concat(), rows[0].len()).unwrap()
+}
+
+fn train(vector: &Vector, training: &CheckedMatrix, share: f64) -> Model {
+    let detector: DetectorConfig = serde_json::from_value(vector.detector.clone()).unwrap();
+    Model::train(&names(training.columns()), &detector, &contamination(share), training).unwrap()
+}
+
+fn assert_near(found: f64, expected: f64, what: &str) {
+    let allowed = TOLERANCE * expected.abs().max(1.0);
+    assert!((found - expected).abs() <= allowed, "{what}: {found} instead of {expected}");
+}
+
+#[test]
+fn every_detector_without_chance_in_it_has_reference_vectors() {
+    let cases = cases();
+    let vectors = cases.iter().flat_map(|(_, case)| &case.vectors);
+    let found: BTreeSet<&str> = vectors.filter_map(Vector::kind).collect();
+    // What the others draw is theirs alone; on these tables nearestNeighbors and localOutlierFactor draw nothing.
+    let with_chance = ["isolationForest", "extendedIsolationForest", "ensemble", "imported"];
+    let missing: Vec<&&str> =
+        KINDS.iter().filter(|kind| !with_chance.contains(kind) && !found.contains(**kind)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn rows_are_as_far_out_as_the_formulas_say() {
+    for (name, case) in cases() {
+        let training = table(&case.training);
+        for vector in case.vectors.iter().filter(|vector| vector.kind().is_some()) {
+            let model = train(vector, &training, 0.1);
+            assert_eq!(vector.queries.len(), case.queries.len());
+            for (at, (row, &expected)) in case.queries.iter().zip(&vector.queries).enumerate() {
+                let found = -model.score_row(row).unwrap().anomaly_score;
+                assert_near(found, expected, &format!("{:?} on query {at} of {name}", vector.detector));
+            }
+        }
+    }
+}
+
+#[test]
+fn training_rows_are_as_far_out_as_the_formulas_say() {
+    for (name, case) in cases() {
+        let training = table(&case.training);
+        let last = training.rows() - 1;
+        for vector in case.vectors.iter().filter(|vector| vector.kind().is_some()) {
+            let mut expected = vector.training.clone();
+            expected.sort_by(|a, b| b.total_cmp(a));
+            let what =
+                |rank: usize| format!("{:?} on training row of rank {rank} of {name}", vector.detector);
+            // A contamination of i / (n − 1) has its threshold at the row of that rank.
+            for rank in [1, 2, last / 5, last / 2] {
+                let model = train(vector, &training, rank as f64 / last as f64);
+                assert_near(-model.threshold(), expected[rank], &what(rank));
+                let (most, least) = model.training_scores();
+                assert_near(-most, expected[0], &what(0));
+                assert_near(-least, expected[last], &what(last));
+            }
+        }
+    }
+}

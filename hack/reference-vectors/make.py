@@ -1,0 +1,337 @@
+"""Reference vectors: training rows, query rows and the outlyingness each detector must give to both.
+
+Written from the papers and the definitions in docs/detectors.md, not from the Rust code, in plain numpy: no step is
+shared with what it checks. Every function takes training rows and returns a function of rows.
+"""
+
+import gzip
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+
+# --- Statistics ---------------------------------------------------------------------------------------------------
+
+
+def median(x):
+    return np.quantile(x, 0.5, axis=0)
+
+
+def iqr(x):
+    return np.quantile(x, 0.75, axis=0) - np.quantile(x, 0.25, axis=0)
+
+
+def mad(x):
+    return np.quantile(np.abs(x - median(x)), 0.5, axis=0)
+
+
+def first_positive(*choices):
+    """Column by column the first of these that is above 0."""
+    out = np.zeros_like(choices[0])
+    for choice in choices:
+        out = np.where(out > 0, out, choice)
+    return out
+
+
+def scaled(train, width):
+    """(x − median) / width for the columns that vary."""
+    live = train.std(axis=0) > 0
+    center, width = median(train)[live], width[live]
+    return lambda x: (np.atleast_2d(x)[:, live] - center) / width
+
+
+def by_quartiles(train):
+    """Columns in units of median and interquartile range; the standard deviation where that is 0."""
+    return scaled(train, first_positive(iqr(train), train.std(axis=0)))
+
+
+# --- Column by column ---------------------------------------------------------------------------------------------
+
+
+def robust_z_score(train):
+    """Iglewicz & Hoaglin 1993: the largest |x − median| / (1.4826 MAD) of the columns; MAD 0: IQR / 1.349, then the
+    standard deviation."""
+    z = scaled(train, first_positive(1.4826 * mad(train), iqr(train) / 1.349, train.std(axis=0)))
+    return lambda x: np.abs(z(x)).max(axis=1)
+
+
+# --- Neighbours ---------------------------------------------------------------------------------------------------
+
+
+def distances(z, references):
+    """Euclidean, of columns stored in 32 bits."""
+    z, references = (np.asarray(part, dtype=np.float32).astype(float) for part in (z, references))
+    return np.sqrt(((z[:, None, :] - references[None, :, :]) ** 2).sum(axis=2))
+
+
+def without_themselves(d):
+    d = d.copy()
+    np.fill_diagonal(d, np.inf)
+    return d
+
+
+def nearest_neighbors(train, k):
+    """Ramaswamy, Rastogi & Shim 2000, Angiulli & Pizzuti 2002: the mean distance to the k nearest training rows."""
+    scale = by_quartiles(train)
+    references = scale(train)
+
+    def outlyingness(x, own=False):
+        d = distances(scale(x), references)
+        d = without_themselves(d) if own else d
+        most = min(k, len(train) - 1) if own else min(k, len(train))
+        return np.sort(d, axis=1)[:, :most].mean(axis=1)
+
+    return outlyingness
+
+
+def local_outlier_factor(train, k):
+    """Breunig, Kriegel, Ng & Sander 2000, with exactly k neighbours as scikit-learn takes them, and its 1e-10."""
+    scale = by_quartiles(train)
+    references = scale(train)
+    k = min(k, len(train) - 1)
+    among = without_themselves(distances(references, references))
+    neighbors = np.argsort(among, axis=1, kind="stable")[:, :k]
+    k_distance = np.take_along_axis(among, neighbors, axis=1)[:, -1]
+
+    def density(d, neighbors):
+        reach = np.maximum(np.take_along_axis(d, neighbors, axis=1), k_distance[neighbors])
+        return 1 / (reach.mean(axis=1) + 1e-10)
+
+    of_training = density(among, neighbors)
+
+    def outlyingness(x, own=False):
+        d = among if own else distances(scale(x), references)
+        nearest = np.argsort(d, axis=1, kind="stable")[:, :k]
+        return of_training[nearest].mean(axis=1) / density(d, nearest)
+
+    return outlyingness
+
+
+# --- Principal components -----------------------------------------------------------------------------------------
+
+
+def principal_components(train, variance):
+    """Shyu et al. 2003: Σ t²/(λ + ε) over the components of that share of the variance, and the squared residual over
+    the mean of the other eigenvalues; ε is 1e-9 of the mean of all."""
+    scale = by_quartiles(train)
+    z = scale(train)
+    mean = z.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(z.T, bias=True).reshape(z.shape[1], z.shape[1]))
+    values, vectors = np.maximum(values[::-1], 0), vectors[:, ::-1]
+    share = np.cumsum(values) / values.sum()
+    kept = int(np.argmax(share >= variance - 1e-15)) + 1
+    epsilon = 1e-9 * values.mean()
+
+    def outlyingness(x):
+        centred = scale(x) - mean
+        t = centred @ vectors[:, :kept]
+        residual = ((centred - t @ vectors[:, :kept].T) ** 2).sum(axis=1)
+        out = (t**2 / (values[:kept] + epsilon)).sum(axis=1)
+        if kept < len(values):
+            out = out + residual / (values[kept:].mean() + epsilon)
+        return out
+
+    return outlyingness
+
+
+# --- Robust covariance --------------------------------------------------------------------------------------------
+
+
+def chi_squared(x, degrees):
+    """P(χ² ≤ x), by the series of the lower incomplete gamma function."""
+    a, x = degrees / 2, x / 2
+    term = total = 1 / a
+    n = 0
+    while term > total * 1e-17:
+        n += 1
+        term *= x / (a + n)
+        total += term
+    return total * math.exp(a * math.log(x) - x - math.lgamma(a))
+
+
+def chi_squared_quantile(share, degrees):
+    low, high = 0.0, 1000.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if chi_squared(middle, degrees) < share else (low, middle)
+    return low
+
+
+def consistency(share, degrees):
+    """Croux & Haesbroeck 1999."""
+    return 1.0 if share >= 1 else share / chi_squared(chi_squared_quantile(share, degrees), degrees + 2)
+
+
+def qn(x):
+    """Rousseeuw & Croux 1993, without the factor for few rows: only ratios matter here."""
+    n = len(x)
+    pairs = np.sort(np.abs(x[:, None] - x[None, :])[np.triu_indices(n, 1)])
+    h = n // 2 + 1
+    return 2.2219 * pairs[h * (h - 1) // 2 - 1]
+
+
+def normal_quantile(p):
+    low, high = -40.0, 40.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if math.erfc(-middle / math.sqrt(2)) / 2 < p else (low, middle)
+    return low
+
+
+def ranks(x):
+    """Ties share their mean rank."""
+    return np.array([(x < value).sum() + ((x == value).sum() + 1) / 2 for value in x])
+
+
+def six_starts(z):
+    """Hubert, Rousseeuw & Verdonck 2012, section 3: six estimates of the scatter of standardised rows."""
+    n, p = z.shape
+    corr = lambda y: np.corrcoef(y.T).reshape(p, p)
+    yield corr(np.tanh(z))
+    rank = np.apply_along_axis(ranks, 0, z)
+    yield corr(rank)
+    yield corr(np.vectorize(normal_quantile)((rank - 1 / 3) / (n + 1 / 3)))
+    length = np.linalg.norm(z, axis=1, keepdims=True)
+    unit = np.divide(z, length, out=np.zeros_like(z), where=length > 0)
+    yield unit.T @ unit / n
+    middle = z[np.argsort(length[:, 0], kind="stable")[: -(-n // 2)]]
+    yield np.cov(middle.T, bias=True).reshape(p, p)
+    gk = np.eye(p)
+    for i in range(p):
+        for j in range(i):
+            plus, minus = qn(z[:, i] + z[:, j]) ** 2, qn(z[:, i] - z[:, j]) ** 2
+            gk[i, j] = gk[j, i] = (plus - minus) / (plus + minus)
+    yield gk
+
+
+def mahalanobis(x, center, scatter):
+    centred = x - center
+    return np.einsum("ij,ij->i", centred, np.linalg.solve(scatter, centred.T).T)
+
+
+def robust_covariance(train, support):
+    """Deterministic MCD: six starts, C-steps, the consistency factor and one reweighting step. Affine equivariant but for
+    the starts; where two thirds of the rows are one cluster they end at the same subset."""
+    n, p = train.shape
+    h = max(math.ceil(support * n), n // 2 + 1)
+    z = scaled(train, np.array([qn(column) for column in train.T]))(train)
+    moments = lambda rows: (z[rows].mean(axis=0), np.cov(z[rows].T, bias=True).reshape(p, p))
+    best = None
+    for scatter in six_starts(z):
+        vectors = np.linalg.eigh(scatter)[1]
+        projected = z @ vectors
+        spread = np.array([qn(column) for column in projected.T])
+        root = (vectors * spread) @ vectors.T
+        center = root @ median(z @ np.linalg.inv(root))
+        d = mahalanobis(z, center, root @ root)
+        rows = np.argsort(d, kind="stable")[: -(-n // 2)]
+        rows = np.argsort(mahalanobis(z, *moments(rows)), kind="stable")[:h]
+        while True:
+            center, scatter = moments(rows)
+            following = np.argsort(mahalanobis(z, center, scatter), kind="stable")[:h]
+            if set(following) == set(rows):
+                break
+            rows = following
+        determinant = np.linalg.det(scatter)
+        if best is None or determinant < best[0]:
+            best = determinant, center, scatter
+    d = mahalanobis(z, best[1], best[2] * consistency(h / n, p))
+    within = d <= chi_squared_quantile(0.975, p)
+    assert within.sum() >= h
+    center = train[within].mean(axis=0)
+    scatter = np.cov(train[within].T, bias=True).reshape(p, p) * consistency(0.975, p)
+    return lambda x: mahalanobis(np.atleast_2d(x), center, scatter)
+
+
+# --- Cases --------------------------------------------------------------------------------------------------------
+
+
+def rounded(x, digits=4):
+    """Short numbers; what is written is what is computed with."""
+    return np.round(x, digits)
+
+
+def tables():
+    """Names, training rows and queries: the training rows' own first, then some beyond them."""
+    random = np.random.default_rng(20211103)
+
+    def with_queries(train, more):
+        return train, np.vstack([train[:10], rounded(more)])
+
+    normal = random.normal(size=(120, 3)) @ np.array([[1.0, 0.6, 0.0], [0.0, 0.8, -0.5], [0.0, 0.0, 30.0]]) + [5, -2, 1e3]
+    normal[:9] += [6, -6, 200]
+    yield "normal", *with_queries(rounded(normal), random.normal(size=(10, 3)) * [4, 4, 120] + [5, -2, 1e3])
+
+    # Skewed, heavy tails, ties, few distinct values, mostly one value, constant.
+    mixed = np.column_stack([
+        random.exponential(size=90),
+        random.standard_t(2, size=90),
+        np.round(random.normal(size=90), 1),
+        random.integers(0, 4, size=90),
+        np.where(np.arange(90) % 9 == 0, random.normal(size=90) + 3, 0.0),
+        np.full(90, 7.0),
+    ])
+    more = np.column_stack([
+        random.exponential(size=12) * 3,
+        random.standard_t(1, size=12),
+        np.round(random.normal(size=12) * 2, 1),
+        random.integers(-1, 6, size=12),
+        random.normal(size=12),
+        np.full(12, 7.0),
+    ])
+    yield "mixed", *with_queries(rounded(mixed), more)
+
+    # Two groups in one column.
+    single = np.concatenate([random.normal(size=40), random.normal(size=25) * 0.1 + 6])[:, None]
+    yield "one-column", *with_queries(rounded(single), np.array([[-9.0], [3.0], [5.5], [6.1], [20.0]]))
+
+    # Few rows: fewer than neighbours are asked for.
+    few = random.normal(size=(8, 2))
+    yield "few-rows", *with_queries(rounded(few), np.array([[0.0, 0.0], [4.0, -4.0]]))
+
+    # Nine columns that three factors make, and a little noise.
+    factors = random.normal(size=(150, 3)) @ random.normal(size=(3, 9)) + 0.01 * random.normal(size=(150, 9))
+    yield "factors", *with_queries(rounded(factors), factors[20:30] + random.normal(size=(10, 9)))
+
+
+def cases():
+    """Detector, parameters as in the resource, the function, and which tables it is for."""
+    yield "robustZScore", {}, robust_z_score, None
+    yield "nearestNeighbors", {"neighbors": 20}, lambda train: nearest_neighbors(train, 20), None
+    yield "nearestNeighbors", {"neighbors": 3}, lambda train: nearest_neighbors(train, 3), ["normal", "mixed"]
+    yield "localOutlierFactor", {"neighbors": 20}, lambda train: local_outlier_factor(train, 20), None
+    yield "localOutlierFactor", {"neighbors": 5}, lambda train: local_outlier_factor(train, 5), ["normal", "one-column"]
+    yield "principalComponents", {"variance": 0.999}, lambda train: principal_components(train, 0.999), None
+    yield "principalComponents", {"variance": 0.8}, lambda train: principal_components(train, 0.8), ["normal", "factors"]
+    yield "robustCovariance", {"supportFraction": 0.75}, lambda train: robust_covariance(train, 0.75), ["normal", "one-column"]
+    yield "robustCovariance", {"supportFraction": 0.6}, lambda train: robust_covariance(train, 0.6), ["normal"]
+
+
+# Detectors for which a training row's own outlyingness is not that of a query like it.
+OWN = {"nearestNeighbors", "localOutlierFactor"}
+
+
+def main(folder):
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.json.gz"):
+        old.unlink()
+    for name, train, queries in tables():
+        vectors = []
+        for detector, parameters, fit, only in cases():
+            if only is None or name in only:
+                outlyingness = fit(train)
+                vector = {"detector": {detector: parameters}, "queries": outlyingness(queries).tolist()}
+                vector["training"] = (outlyingness(train, own=True) if detector in OWN else outlyingness(train)).tolist()
+                vectors.append(vector)
+        case = {"training": train.tolist(), "queries": queries.tolist(), "vectors": vectors}
+        text = json.dumps(case, separators=(",", ":")) + "\n"
+        # No time in the file: the same numbers, the same bytes.
+        (folder / f"{name}.json.gz").write_bytes(gzip.compress(text.encode(), mtime=0))
+        print(f"{name}: {len(train)} rows, {len(queries)} queries, {len(vectors)} detectors")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
