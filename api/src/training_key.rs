@@ -15,8 +15,10 @@ use crate::spec::AnomalyModelSpec;
 pub const MODEL_FORMAT: u32 = 1;
 
 /// Members of each detector that are always part of the key: those of the first release that had it.
-const FIRST_MEMBERS: [(&str, &[&str]); 2] = [
+const FIRST_MEMBERS: [(&str, &[&str]); 4] = [
     ("isolationForest", &["trees", "sampleSize", "maxFeatures", "bootstrap", "seed"]),
+    ("extendedIsolationForest", &["trees", "sampleSize", "seed"]),
+    ("principalComponents", &["variance"]),
     ("robustZScore", &[]),
 ];
 

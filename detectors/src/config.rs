@@ -9,14 +9,20 @@ use serde::{Deserialize, Serialize};
 use crate::every::every_detector;
 
 mod check;
+mod extended_isolation_forest;
 mod isolation_forest;
+mod principal_components;
 mod robust_z_score;
 mod threshold;
 
 pub use check::ConfigError;
+pub use extended_isolation_forest::{
+    ExtendedIsolationForestConfig, ExtendedIsolationForestParameters, MAX_EXTENSION_LEVEL,
+};
 pub use isolation_forest::{
     IsolationForestConfig, IsolationForestParameters, MAX_SAMPLES_IN_ALL, MAX_TREES, SAMPLE_SIZE,
 };
+pub use principal_components::{PrincipalComponentsConfig, PrincipalComponentsParameters};
 pub use robust_z_score::{RobustZScoreConfig, RobustZScoreParameters};
 pub use threshold::{AUTO_SCORE, DEFAULT_CONTAMINATION, ScoreRange, Threshold, ThresholdConfig};
 

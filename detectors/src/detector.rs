@@ -35,11 +35,6 @@ pub trait Detector: Sized {
         0
     }
 
-    /// What the user should know about these rows that fitting need not find out: it may take longer than the fit.
-    fn inspect(&self, _rows: &CheckedMatrix, _features: &[String]) -> Option<Warning> {
-        None
-    }
-
     /// d, the length of the rows that can be measured.
     fn columns(&self) -> usize;
 
@@ -106,6 +101,23 @@ pub enum FitError {
         /// The most there may be.
         max: usize,
     },
+    /// The hyperplanes of an extended isolation forest would take too much memory.
+    #[error(
+        "{trees} trees with hyperplanes of {columns} columns can have {numbers} numbers, at most {max} are supported: set \
+         detector.extendedIsolationForest.extensionLevel to at most {extension_level}, or lower trees"
+    )]
+    TooManyNumbers {
+        /// The number of trees.
+        trees: u32,
+        /// Columns of a hyperplane.
+        columns: usize,
+        /// How many numbers all hyperplanes can have.
+        numbers: u64,
+        /// The most that are supported.
+        max: u64,
+        /// The extension level that is possible with as many trees.
+        extension_level: u64,
+    },
     /// Too many rows.
     #[error("there are {rows} rows, but at most {max} are supported: train on a sample")]
     TooManyRows {
@@ -135,12 +147,6 @@ macro_rules! fitted {
                         let (detector, warnings) = crate::$name::fit(parameters, features, rows)?;
                         Ok((Self::$name(Box::new(detector)), warnings))
                     })+
-                }
-            }
-
-            pub(crate) fn inspect(&self, rows: &CheckedMatrix, features: &[String]) -> Option<Warning> {
-                match self {
-                    $(Self::$name(detector) => detector.inspect(rows, features),)+
                 }
             }
 

@@ -15,6 +15,16 @@ macro_rules! every_detector {
             isolation_forest "isolationForest" "frst"
                 IsolationForest IsolationForestConfig IsolationForestParameters MinusOneToZero;
 
+            /// An extended isolation forest: one whose splits are hyperplanes of any slope, over standardised columns.
+            /// For columns that belong together, where splits of single columns leave bands along the axes.
+            extended_isolation_forest "extendedIsolationForest" "eifr"
+                ExtendedIsolationForest ExtendedIsolationForestConfig ExtendedIsolationForestParameters MinusOneToZero;
+
+            /// Principal components: rows far out along the directions in which the training rows vary, or beside the
+            /// subspace that these span, are anomalous. For columns that depend on each other; at most 512 of them.
+            principal_components "principalComponents" "pcas"
+                PrincipalComponents PrincipalComponentsConfig PrincipalComponentsParameters BelowZero;
+
             /// The largest robust z-score: a row is anomalous if one of its values is far from the median of its column,
             /// measured by the median deviation. Simple, fast and easy to explain; blind to combinations of values.
             robust_z_score "robustZScore" "robz"

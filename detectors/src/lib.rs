@@ -39,9 +39,9 @@ mod columns;
 #[cfg(feature = "engine")]
 pub mod detector;
 #[cfg(feature = "engine")]
-mod distinct;
-#[cfg(feature = "engine")]
 pub mod explanation;
+#[cfg(feature = "engine")]
+mod extended_isolation_forest;
 #[cfg(feature = "engine")]
 pub mod forest;
 #[cfg(feature = "engine")]
@@ -54,6 +54,8 @@ pub mod matrix;
 pub mod model;
 #[cfg(feature = "engine")]
 pub mod model_file;
+#[cfg(feature = "engine")]
+mod principal_components;
 #[cfg(feature = "engine")]
 mod random;
 #[cfg(feature = "engine")]
@@ -70,6 +72,8 @@ pub use detector::{Detector, FitError};
 #[cfg(feature = "engine")]
 pub use explanation::Explanation;
 #[cfg(feature = "engine")]
+pub use extended_isolation_forest::ExtendedIsolationForest;
+#[cfg(feature = "engine")]
 pub use forest::IsolationForest;
 #[cfg(feature = "engine")]
 pub use golden::GoldenError;
@@ -79,6 +83,8 @@ pub use matrix::{CheckedMatrix, MatrixError};
 pub use model::{Model, RowError, Scored, TrainError};
 #[cfg(feature = "engine")]
 pub use model_file::ModelFileError;
+#[cfg(feature = "engine")]
+pub use principal_components::PrincipalComponents;
 #[cfg(feature = "engine")]
 pub use reference::{Bins, ColumnReference, Reference};
 #[cfg(feature = "engine")]

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The contents are sections in this order, each a tag of 4 letters, a u32 length and that many bytes. Of the detectors'
-//! sections (frst, robz) there is one, that of the detector in `conf`:
+//! sections (frst, eifr, pcas, robz) there is one, that of the detector in `conf`:
 //!
 //! ```text
 //! conf  JSON: {"detector": …, "threshold": …}, the configuration as it was asked for
@@ -27,6 +27,12 @@
 //!       u32) rows of each leaf; for forests fitted elsewhere also: u8 flags (1 = missing values are routed,
 //!       2 = infinities are, 4 = c(n) is given), with 1: bits as above (1 = left) for each split, with 4: u32 entries
 //!       and for each u32 n, f64 c(n)
+//! eifr  u32 columns d; u64 seed; u32 subsample; u32 columns of a hyperplane, at most (extension level + 1); u32 trees; u32
+//!       nodes; f64 median × d; f64 standard deviation × d (0: the column is left out); then, over all trees' nodes in preorder:
+//!       u8 each (0 = leaf, else one more than the number of the draw that gave the hyperplane), f32 threshold of each
+//!       split in four planes, varint rows of each leaf. The seed gives the hyperplanes
+//! pcas  u32 columns d; f64 median × d; f64 width × d (0: the column is left out, n are not); f64 mean × n; triangle row by
+//!       row from its diagonal on, n (n + 1) / 2 entries: f64, for n > 256 f32 in four planes
 //! robz  u32 columns; f64 median × d; f64 scale × d (+∞: the column is ignored)
 //! cali  empty if the model is not calibrated, else u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
 //!       u64 twice its rank
@@ -41,7 +47,9 @@
 //! machine names are in it, so the same training gives the same bytes.
 
 mod bytes;
+mod extended_isolation_forest;
 mod isolation_forest;
+mod principal_components;
 mod reference;
 mod robust_z_score;
 mod sections;

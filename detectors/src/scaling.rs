@@ -25,6 +25,8 @@ pub(crate) enum Width {
     Mad,
     /// The interquartile range, then the standard deviation.
     Iqr,
+    /// The standard deviation.
+    Deviation,
 }
 
 impl Scale {
@@ -69,6 +71,7 @@ pub(crate) fn scale(values: &mut [f64], width: Width) -> Scale {
             let mut deviations: Vec<f64> = values.iter().map(|value| (value - center).abs()).collect();
             NORMAL_MAD * median(&mut deviations)
         }
+        Width::Deviation => 0.0,
     };
     let width = if robust > 0.0 { robust } else { standard_deviation(values, center) };
     Scale { center, width }
@@ -146,7 +149,7 @@ mod tests {
     fn only_a_constant_column_has_no_width() {
         let max = f64::from(f32::MAX);
         for values in [[0.0, 0.0, 0.0, 5e-324], [max, max, max, -max], [1.0, 1.0, 1.0, 1.0 + 1e-15]] {
-            for width in [Width::Mad, Width::Iqr] {
+            for width in [Width::Mad, Width::Iqr, Width::Deviation] {
                 let scale = of(&values, width);
                 assert!(scale.width > 0.0 && scale.is_valid(), "{values:?} {scale:?}");
                 assert!(values.iter().all(|&value| scale.apply(value).is_finite()));

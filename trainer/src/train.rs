@@ -3,7 +3,7 @@
 use api::job::{INPUT_VERSION, TrainingInput};
 use api::training_key::digest;
 use detectors::description::{DESCRIPTION_VERSION, reasons};
-use detectors::{Description, Model, TrainError, Warning};
+use detectors::{Description, DetectorConfig, Model, TrainError, Warning};
 
 use crate::data::{InputError, read_csv};
 
@@ -133,8 +133,10 @@ pub(crate) fn description_json(description: &Description) -> String {
 
 /// Which parameters decide the size.
 pub(crate) fn remedy(description: &Description) -> String {
-    match &description.detector.isolation_forest {
-        Some(forest) => format!("trees ({}) or sampleSize ({})", forest.trees, forest.sample_size),
+    let DetectorConfig { isolation_forest, extended_isolation_forest, .. } = &description.detector;
+    let forest = isolation_forest.as_ref().map(|forest| (forest.trees, forest.sample_size));
+    match forest.or(extended_isolation_forest.as_ref().map(|forest| (forest.trees, forest.sample_size))) {
+        Some((trees, sample_size)) => format!("trees ({trees}) or sampleSize ({sample_size})"),
         None => format!("the number of features ({})", description.features.len()),
     }
 }
@@ -142,7 +144,7 @@ pub(crate) fn remedy(description: &Description) -> String {
 #[cfg(test)]
 mod tests {
     use api::job::{DataFile, RevisionTarget};
-    use detectors::{CheckedMatrix, DetectorConfig, IsolationForestConfig};
+    use detectors::{CheckedMatrix, IsolationForestConfig};
 
     use super::*;
 

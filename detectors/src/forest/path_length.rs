@@ -63,7 +63,7 @@ pub(super) fn leaf_value(depth: u32, mean_path_length: f64) -> f64 {
 }
 
 /// −2^(−sum / denominator); −0.5 if the denominator is 0, as for forests of one row.
-pub(super) fn score(sum: f64, denominator: f64) -> f64 {
+pub(crate) fn score(sum: f64, denominator: f64) -> f64 {
     if denominator == 0.0 {
         return -0.5;
     }
