@@ -44,6 +44,12 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Before anything has come back.
+    pub(crate) fn none(elapsed: Duration) -> Result<Self> {
+        let latencies = Histogram::new_with_bounds(1, 600_000_000_000, 3)?;
+        Ok(Self { good: 0, shed: 0, broken: 0, latencies, elapsed, own_cpu: 0.0 })
+    }
+
     /// Good answers a second.
     pub(crate) fn rate(&self) -> f64 {
         self.good as f64 / self.elapsed.as_secs_f64()
@@ -75,14 +81,7 @@ pub(crate) fn run(load: &Load) -> Result<Measured> {
         .context("threads for the connections")?;
     thread::sleep(load.duration + Duration::from_millis(20));
     stop.store(true, Ordering::Relaxed);
-    let mut all = Measured {
-        good: 0,
-        shed: 0,
-        broken: 0,
-        latencies: Histogram::new_with_bounds(1, 600_000_000_000, 3)?,
-        elapsed: load.duration,
-        own_cpu: 0.0,
-    };
+    let mut all = Measured::none(load.duration)?;
     for thread in threads {
         let one = thread.join().map_err(|_| anyhow::anyhow!("a connection's thread panicked"))?;
         all.good += one.good;

@@ -5,13 +5,16 @@
 
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod crowd;
 mod load;
 mod process;
 mod requests;
+mod slow;
 mod tables;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::Parser;
@@ -23,7 +26,7 @@ use process::Service;
 pub(crate) struct Arguments {
     /// Folder of the static binaries `anomaly`, `anomaly-server` and `constant`.
     #[arg(long)]
-    binaries: PathBuf,
+    pub(crate) binaries: PathBuf,
     /// A Python with fastapi, uvicorn and scikit-learn; omitted: without that service.
     #[arg(long)]
     python: Option<PathBuf>,
@@ -35,13 +38,19 @@ pub(crate) struct Arguments {
     folder: PathBuf,
     /// The servers' core.
     #[arg(long, default_value = "0")]
-    core: String,
+    pub(crate) core: String,
     /// Seconds of each measurement.
     #[arg(long, default_value_t = 4)]
     pub(crate) seconds: u64,
     /// Rounds, the services taking turns.
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: usize,
+    /// Is the honest client beside slow ones, at this server.
+    #[arg(long, hide = true)]
+    honest: Option<SocketAddr>,
+    /// Is the slow ones, at this server.
+    #[arg(long, hide = true)]
+    crowd: Option<SocketAddr>,
 }
 
 /// The services that are compared.
@@ -50,11 +59,20 @@ pub(crate) struct Services {
     /// The port behind basic auth of the same process.
     pub(crate) ours_public: SocketAddr,
     pub(crate) constant: Service,
+    /// Two more of ours, for slow clients.
+    pub(crate) held: [Service; 2],
     pub(crate) demo: Option<Service>,
 }
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
+    if let Some(address) = arguments.crowd {
+        return slow::crowd(address);
+    }
+    if let Some(address) = arguments.honest {
+        let requests = requests::single(&requests::rows(256, 2), "");
+        return slow::honest(address, &requests, Duration::from_secs(arguments.seconds));
+    }
     let services = start(&arguments)?;
     tables::print(&arguments, &services)
 }
@@ -95,6 +113,18 @@ fn start(arguments: &Arguments) -> Result<Services> {
     let core = &arguments.core;
     let binary = |name: &str| text(&arguments.binaries.join(name));
     let ours = Service::start(core, &binary("anomaly-server"), &flags.concat(), http, "/readyz")?;
+    let held = |port: u16| {
+        let address = local(port);
+        let flags = [
+            ["--model-dir".to_owned(), text(&model)],
+            ["--http-address".to_owned(), address.to_string()],
+            ["--grpc-address".to_owned(), local(port + 1).to_string()],
+            ["--worker-threads".to_owned(), "1".to_owned()],
+            ["--header-timeout".to_owned(), "2s".to_owned()],
+        ];
+        Service::start(core, &binary("anomaly-server"), &flags.concat(), address, "/readyz")
+    };
+    let held = [held(9010)?, held(9020)?];
     let constant = Service::start(core, &binary("constant"), &[constant.to_string()], constant, "/readyz")?;
     let demo = match &arguments.python {
         None => None,
@@ -104,5 +134,5 @@ fn start(arguments: &Arguments) -> Result<Services> {
             Some(Service::start(core, &text(python), &flags, demo, "/model_information")?)
         }
     };
-    Ok(Services { ours, ours_public: public, constant, demo })
+    Ok(Services { ours, ours_public: public, constant, held, demo })
 }

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::crowd;
 use crate::load::{Load, Measured, run};
 use crate::process::Service;
 use crate::requests::{self, single};
+use crate::slow;
 use crate::{AUTHORIZATION, Arguments, Services};
 
 /// Rows of a batch.
@@ -27,6 +29,7 @@ pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
     overload(duration, ours, capacity)?;
     batch_overload(duration, ours)?;
     beside_batches(duration, ours)?;
+    slow_clients(arguments, services)?;
     println!("\n{:.1} MB resident at the end.", ours.resident()?);
     Ok(())
 }
@@ -68,7 +71,7 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<f64
         let load = closed(address, single(&rows, headers), connections, duration);
         Case { name, service, load, capacity: 0.0, rounds: Vec::new() }
     };
-    let Services { ours, ours_public, constant, demo } = services;
+    let Services { ours, ours_public, constant, demo, .. } = services;
     let mut cases = vec![
         case("anomaly-server, `http`", ours, ours.address, "", 16),
         case("anomaly-server, `public` with basic auth", ours, *ours_public, AUTHORIZATION, 16),
@@ -139,7 +142,7 @@ fn overload(duration: Duration, ours: &Service, capacity: f64) -> Result<()> {
     const CONNECTIONS: usize = 160;
     let rows = requests::rows(256, 2);
     let before = ours.resident()?;
-    let measured = run(&closed(ours.address, single(&rows, ""), CONNECTIONS, duration))?;
+    let measured = crowd::run(&closed(ours.address, single(&rows, ""), CONNECTIONS, duration))?;
     let bound = 1.5 * CONNECTIONS as f64 / capacity * 1e3;
     println!(
         "\n{CONNECTIONS} connections of single rows: {:.0} % of the peak's answers, p99 {:.2} ms (1.5 x connections / \
@@ -179,6 +182,25 @@ fn batch_overload(duration: Duration, ours: &Service) -> Result<()> {
             measured.at(99.0)
         );
     }
+    Ok(())
+}
+
+/// An honest client beside ten thousand that hold connections.
+fn slow_clients(arguments: &Arguments, services: &Services) -> Result<()> {
+    let [server, other] = &services.held;
+    let before = server.resident()?;
+    let measure = |crowded: Option<&Service>| {
+        let crowded = crowded.map(|service| service.address);
+        slow::measure(&arguments.core, &arguments.binaries, server.address, crowded, arguments.seconds)
+    };
+    println!("\n| {} slow connections | p50 | p99 of an honest client |\n|---|---|---|", slow::CLIENTS);
+    for (name, crowded) in
+        [("none", None), ("at another server on the same core", Some(other)), ("at its server", Some(server))]
+    {
+        let [p50, p99] = measure(crowded)?;
+        println!("| {name} | {p50:.0} µs | {p99:.0} µs |");
+    }
+    println!("\n{:+.1} MB resident with all of them.", server.resident()? - before);
     Ok(())
 }
 

@@ -13,6 +13,7 @@ pub(crate) fn limits(asked: &Limits) -> server::Limits {
         max_body_bytes: count(asked.max_body_bytes),
         max_batch_rows: count(asked.max_batch_rows),
         max_concurrent_rows: count(asked.max_concurrent_rows),
+        max_batch_wait: Duration::from_millis(u64::from(asked.max_batch_wait_milliseconds)),
         max_concurrent_requests: count(asked.max_concurrent_requests),
         max_connections: count(asked.max_connections),
         request_timeout: seconds(asked.request_timeout_seconds),

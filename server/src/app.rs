@@ -6,12 +6,11 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::auth::Gate;
 use crate::base_path::BasePath;
-use crate::edge::{self, Edge};
+use crate::edge::Edge;
 use crate::metrics::{self, PortName};
 use crate::problem::Problem;
 use crate::route::{
@@ -22,7 +21,7 @@ use crate::state::App;
 use crate::{docs, explain, health, information, oip, openapi, page, prediction, predictions};
 
 /// The port `http`.
-pub(crate) fn http(app: &Arc<App>) -> Router {
+pub(crate) fn http(app: &Arc<App>) -> Arc<Edge> {
     let routes = Router::new()
         .route(PREDICTION, post(prediction::predict))
         .route(PREDICTIONS, post(predictions::predict))
@@ -42,7 +41,7 @@ pub(crate) fn http(app: &Arc<App>) -> Router {
 }
 
 /// The port `public`. Whatever the path, nothing is answered before the gate has let the request in.
-pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router {
+pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Arc<Edge> {
     let mut routes = Router::new()
         .route(&base.join(PREDICTION), post(prediction::predict))
         .route(&base.join(PREDICTIONS), post(predictions::predict))
@@ -61,7 +60,7 @@ pub(crate) fn public(app: &Arc<App>, gate: Arc<Gate>, base: BasePath) -> Router 
 }
 
 /// The port `grpc`: the Open Inference Protocol, for the cluster.
-pub(crate) fn grpc(app: &Arc<App>) -> Router {
+pub(crate) fn grpc(app: &Arc<App>) -> Arc<Edge> {
     finish(app, oip::grpc::routes(app), PortName::Grpc, BasePath::default(), None)
 }
 
@@ -71,11 +70,10 @@ fn finish(
     port: PortName,
     base: BasePath,
     gate: Option<Arc<Gate>>,
-) -> Router {
-    let edge = Arc::new(Edge { app: Arc::clone(app), port, base, gate });
-    routes
+) -> Arc<Edge> {
+    let routes = routes
         .method_not_allowed_fallback(async || Problem::method_not_allowed())
         .fallback(async || Problem::not_found())
-        .with_state(Arc::clone(app))
-        .layer(from_fn_with_state(edge, edge::serve))
+        .with_state(Arc::clone(app));
+    Arc::new(Edge { app: Arc::clone(app), port, base, gate, routes })
 }

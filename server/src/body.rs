@@ -4,12 +4,15 @@
 //! client that waits for `100 Continue` never sends it. Never holds more than the limit in memory for one body, nor
 //! more than the [`Budget`] for all of them: many slow clients with large bodies must not end the process.
 
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
 use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
+use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problem::Problem;
@@ -176,6 +179,39 @@ pub(crate) fn unpacked(headers: &HeaderMap, body: Body, budget: &Budget) -> Resu
                 String::from_utf8_lossy(name)
             ))),
         },
+    }
+}
+
+/// An answer's body, and what is to be dropped with it: when the connection has taken the last of it, or the client has
+/// gone.
+pub(crate) struct With<T> {
+    body: Body,
+    _held: T,
+}
+
+impl<T> With<T> {
+    pub(crate) fn new(body: Body, held: T) -> Self {
+        Self { body, _held: held }
+    }
+}
+
+impl<T: Unpin> HttpBody for With<T> {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

@@ -124,6 +124,9 @@ pub struct Limits {
     /// Rows of batches in flight, a stream counting as one chunk; beyond it 503. One batch of the largest size always
     /// fits.
     pub max_concurrent_rows: usize,
+    /// How long a batch may have to wait for those before it to be scored, by what these have taken lately; beyond it
+    /// 503. Eight batches are never refused for that.
+    pub max_batch_wait: Duration,
     /// Requests in flight, of all ports, probes and metrics aside; beyond it 503.
     pub max_concurrent_requests: usize,
     /// Open connections a port; beyond it 503.
@@ -147,6 +150,7 @@ impl Default for Limits {
             max_bodies_bytes: 32 << 20,
             max_batch_rows: 10_000,
             max_concurrent_rows: 131_072,
+            max_batch_wait: Duration::from_millis(25),
             max_concurrent_requests: 1_024,
             max_connections: 1_024,
             request_timeout: Duration::from_secs(10),

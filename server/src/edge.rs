@@ -5,25 +5,26 @@
 //! `Authorization`, never a body.
 
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use axum::body::{Body, Bytes};
+use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::{HeaderValue, Method, StatusCode};
-use hyper::body::{Frame, SizeHint};
+use tower::ServiceExt as _;
 
 use crate::access::Line;
 use crate::auth::Gate;
 use crate::base_path::BasePath;
-use crate::body::ReadsOn;
+use crate::body::{ReadsOn, With};
 use crate::metrics::PortName;
 use crate::oip;
+use crate::patience::{Late, Patience};
+use crate::prediction;
 use crate::problem::{Problem, RefusedRows};
 use crate::refusals::Refused;
 use crate::request_id;
@@ -31,7 +32,7 @@ use crate::route::Route;
 use crate::state::App;
 use crate::traces::{Answered, Span};
 
-/// What one port's requests have in common.
+/// One port: its routes, and what their requests have in common.
 #[derive(Debug)]
 pub(crate) struct Edge {
     pub(crate) app: Arc<App>,
@@ -39,87 +40,106 @@ pub(crate) struct Edge {
     pub(crate) base: BasePath,
     /// None on a port that needs no password.
     pub(crate) gate: Option<Arc<Gate>>,
-}
-
-/// The middleware around all routes and fallbacks of a port.
-pub(crate) async fn serve(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
-    let started = Instant::now();
-    let id = request_id::of(request.headers());
-    let route = match edge.port {
-        PortName::Grpc => Route::of_call(request.uri().path()),
-        PortName::Http | PortName::Public => Route::of(request.uri().path(), &edge.base),
-    };
-    let method = known(request.method());
-    let span = edge.app.traces.as_ref().and_then(|traces| traces.begin(route, request.headers()));
-    let mut response = edge.answer(route, request, next).await;
-    let took = started.elapsed();
-    let status =
-        if edge.port == PortName::Grpc { oip::grpc::http_status(&response) } else { response.status() };
-    edge.app.metrics.port(edge.port).count(route, status.as_u16(), took);
-    if let Some(refused) = response.extensions().get::<Refused>() {
-        edge.app.metrics.refusals.count(*refused);
-    }
-    if let Some(RefusedRows(rows)) = response.extensions().get() {
-        edge.app.metrics.rows.refuse(*rows);
-    }
-    let told = Told { edge: Arc::clone(&edge), method, route, status, started, id: id.clone(), span };
-    if response.extensions().get::<ReadsOn>().is_some() {
-        // Of a stream it is told at its end: only then is it known how long it took.
-        response = response.map(|body| Body::new(Streamed { body, _told: told }));
-    } else {
-        drop(told);
-    }
-    response.headers_mut().insert(request_id::HEADER, id);
-    match edge.port {
-        PortName::Grpc => oip::grpc::in_form(response),
-        _ if route.is_inference() => oip::in_form(response),
-        _ => response,
-    }
+    pub(crate) routes: Router,
 }
 
 impl Edge {
-    async fn answer(&self, route: Route, request: Request, next: Next) -> Response {
+    /// Answers a request.
+    pub(crate) async fn serve(&self, request: Request) -> Response {
+        self.serve_with(request, &Patience::default()).await
+    }
+
+    /// Answers one of a connection's requests, which come one after the other and share a timer.
+    pub(crate) async fn serve_with(&self, request: Request, patience: &Patience) -> Response {
+        let started = Instant::now();
+        let id = request_id::of(request.headers());
+        let route = self.route(request.uri().path());
+        let method = known(request.method());
+        let span = self.app.traces.as_ref().and_then(|traces| traces.begin(route, request.headers()));
+        let mut response = self.answer(route, request, patience).await;
+        let took = started.elapsed();
+        let status =
+            if self.port == PortName::Grpc { oip::grpc::http_status(&response) } else { response.status() };
+        self.app.metrics.port(self.port).count(route, status.as_u16(), took);
+        if let Some(refused) = response.extensions().get::<Refused>() {
+            self.app.metrics.refusals.count(*refused);
+        }
+        if let Some(RefusedRows(rows)) = response.extensions().get() {
+            self.app.metrics.rows.refuse(*rows);
+        }
+        let told = Told { method, route, port: self.port, status, span };
+        if response.extensions().get::<ReadsOn>().is_some() {
+            // Of a stream it is told at its end: only then is it known how long it took.
+            let told = AtItsEnd { app: Arc::clone(&self.app), told: Some(told), started, id: id.clone() };
+            response = response.map(|body| Body::new(With::new(body, told)));
+        } else {
+            told.tell(&self.app, took, &id);
+        }
+        response.headers_mut().insert(request_id::HEADER, id);
+        match self.port {
+            PortName::Grpc => oip::grpc::in_form(response),
+            _ if route.is_inference() => oip::in_form(response),
+            _ => response,
+        }
+    }
+
+    /// The route of a path.
+    pub(crate) fn route(&self, path: &str) -> Route {
+        match self.port {
+            PortName::Grpc => Route::of_call(path),
+            PortName::Http | PortName::Public => Route::of(path, &self.base),
+        }
+    }
+
+    async fn answer(&self, route: Route, request: Request, patience: &Patience) -> Response {
         let limit = self.app.limits.request_timeout;
         // Before anything is taken that others need: who waits for a password to be checked holds a connection only.
         if let Some(gate) = &self.gate {
-            match tokio::time::timeout(limit, gate.admit(request.headers())).await {
+            match patience.within(limit, gate.admit(request.headers())).await {
                 Ok(Ok(())) => {}
                 Ok(Err(problem)) => return problem.into_response(),
-                Err(_elapsed) => return Problem::too_many_checks().into_response(),
+                Err(Late) => return Problem::too_many_checks().into_response(),
             }
         }
         let _in_flight = match self.app.requests.admit(route) {
             Ok(permit) => permit,
             Err(problem) => return problem.into_response(),
         };
-        let handled = AssertUnwindSafe(next.run(request)).catch_unwind();
-        match tokio::time::timeout(limit, handled).await {
+        // Pinned where it is: it is too large to be moved about.
+        let routed = pin!(self.routed(route, request));
+        let handled = AssertUnwindSafe(routed).catch_unwind();
+        match patience.within(limit, handled).await {
             Ok(Ok(response)) => response,
             // The panic hook has logged where it happened.
             Ok(Err(_panic)) => Problem::internal().into_response(),
             // Handlers wait for the client's body, and large batches for their turn. Streams are answered before.
-            Err(_elapsed) => Problem::timed_out(limit.as_secs_f64()).into_response(),
+            Err(Late) => Problem::timed_out(limit.as_secs_f64()).into_response(),
         }
+    }
+
+    /// Single rows are what is asked for most: they are spared the router.
+    async fn routed(&self, route: Route, request: Request) -> Response {
+        if route == Route::Prediction && request.method() == Method::POST {
+            return prediction::predict(State(Arc::clone(&self.app)), request).await.into_response();
+        }
+        let routed = Box::pin(self.routes.clone().oneshot(request));
+        routed.await.unwrap_or_else(|never| match never {})
     }
 }
 
-/// Tells of a request, in log and trace, when it is dropped.
+/// What is told of a request, in log and trace.
 struct Told {
-    edge: Arc<Edge>,
     method: &'static str,
     route: Route,
+    port: PortName,
     status: StatusCode,
-    started: Instant,
-    id: HeaderValue,
     span: Option<Span>,
 }
 
-impl Drop for Told {
-    fn drop(&mut self) {
-        let Edge { app, port, .. } = &*self.edge;
-        let (method, route, port, status) = (self.method, self.route, *port, self.status);
-        let (took, request_id) = (self.started.elapsed(), self.id.to_str().unwrap_or_default());
-        let span = self.span.take();
+impl Told {
+    fn tell(self, app: &App, took: Duration, id: &HeaderValue) {
+        let Self { method, route, port, status, span } = self;
+        let request_id = id.to_str().unwrap_or_default();
         let trace_id = span.as_ref().map(|span| span.trace_id.as_str());
         app.access_log.write(Line { method, route, port, status, took, request_id, trace_id });
         if let (Some(traces), Some(span)) = (&app.traces, span) {
@@ -128,29 +148,19 @@ impl Drop for Told {
     }
 }
 
-/// The body of a stream, which is told of when it has ended, or its client has gone.
-struct Streamed {
-    body: Body,
-    _told: Told,
+/// Tells of it when it is dropped.
+struct AtItsEnd {
+    app: Arc<App>,
+    told: Option<Told>,
+    started: Instant,
+    id: HeaderValue,
 }
 
-impl hyper::body::Body for Streamed {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+impl Drop for AtItsEnd {
+    fn drop(&mut self) {
+        if let Some(told) = self.told.take() {
+            told.tell(&self.app, self.started.elapsed(), &self.id);
+        }
     }
 }
 

@@ -58,6 +58,9 @@ pub(crate) struct Flags {
     /// Rows of batches in flight; beyond it 503.
     #[arg(long, env, default_value_t = Limits::default().max_concurrent_rows, value_parser = parse_rows)]
     max_concurrent_rows: usize,
+    /// How long a batch may have to wait for those before it; beyond it 503.
+    #[arg(long, env, default_value = "25ms", value_parser = parse_duration)]
+    max_batch_wait: Duration,
     /// Requests in flight, of all ports, probes and metrics aside; beyond it 503.
     #[arg(long, env, default_value_t = Limits::default().max_concurrent_requests, value_parser = parse_rows)]
     max_concurrent_requests: usize,
@@ -112,6 +115,7 @@ impl Flags {
             max_body_bytes: self.max_body_bytes,
             max_batch_rows: self.max_batch_rows,
             max_concurrent_rows: self.max_concurrent_rows,
+            max_batch_wait: self.max_batch_wait,
             max_concurrent_requests: self.max_concurrent_requests,
             max_connections: self.max_connections as usize,
             request_timeout: self.request_timeout,
@@ -203,6 +207,7 @@ mod tests {
         let config = Flags::try_parse_from(["anomaly-server"]).unwrap().into_config();
         assert!(config.public.is_none());
         assert_eq!(config.drain.lame_duck, Drain::default().lame_duck);
+        assert_eq!(config.limits.max_batch_wait, Limits::default().max_batch_wait);
         assert_eq!(config.limits.idle_timeout, Limits::default().idle_timeout);
         assert_eq!(config.limits.request_timeout, Limits::default().request_timeout);
         assert_eq!(config.limits.header_timeout, Limits::default().header_timeout);

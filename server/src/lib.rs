@@ -8,6 +8,7 @@
 mod access;
 mod app;
 mod auth;
+mod backlog;
 mod base_path;
 mod body;
 mod config;
@@ -22,6 +23,7 @@ mod model;
 mod oip;
 mod openapi;
 mod page;
+mod patience;
 mod pool;
 mod prediction;
 mod predictions;

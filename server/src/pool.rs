@@ -2,13 +2,15 @@
 //!
 //! Single rows never come here: they are scored by the threads that serve connections, which large batches never
 //! hold for longer than 256 rows take. A job is at most one chunk, and whoever has more to do queues again behind the
-//! others. The queue is no longer than the number of batches that [`RowsInFlight`] lets in, one job each.
+//! others. The queue is no longer than the number of batches that [`Backlog`] and [`RowsInFlight`] let in, one job each.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::backlog::{Backlog, Place, timed};
 use crate::config::Limits;
 use crate::problem::Problem;
 use crate::route::Route;
@@ -19,23 +21,68 @@ pub(crate) const INLINE_ROWS: usize = 256;
 pub(crate) const INLINE_BYTES: usize = 64 << 10;
 /// Rows of one job.
 pub(crate) const CHUNK_ROWS: usize = 4_096;
+/// A row that is explained costs about as much as so many that are scored.
+pub(crate) const EXPLAINED: usize = 32;
+
+/// About how many rows of this width a body of this length has.
+pub(crate) fn estimate(bytes: usize, width: usize) -> usize {
+    const BYTES_A_VALUE: usize = 8;
+    bytes / (BYTES_A_VALUE * width)
+}
 
 /// As many threads as the cgroup has CPUs.
 #[derive(Debug)]
-pub(crate) struct Pool(Arc<Semaphore>);
+pub(crate) struct Pool {
+    turns: Arc<Semaphore>,
+    backlog: Arc<Backlog>,
+}
 
 impl Pool {
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Semaphore::new(available_parallelism().map_or(1, usize::from))))
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self::with(available_parallelism().map_or(1, usize::from), limits)
     }
 
-    /// Waits for its turn, in the order of asking, then runs the job to its end, whether or not anybody still waits.
+    fn with(threads: usize, limits: &Limits) -> Self {
+        let backlog = Arc::new(Backlog::new(limits.max_batch_wait, threads));
+        Self { turns: Arc::new(Semaphore::new(threads)), backlog }
+    }
+
+    /// For a batch that is still to be let in.
+    pub(crate) fn place(&self) -> Place {
+        Place::new(Arc::clone(&self.backlog))
+    }
+
+    /// Whether something may come whose jobs are not one batch, or 503.
+    pub(crate) fn check(&self) -> Result<(), Problem> {
+        self.backlog.check()
+    }
+
+    /// A job that is no part of a batch, about as much work as so many rows. Waits for its turn, in the order of asking,
+    /// then runs to its end, whether or not anybody still waits.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
+        rows: usize,
         job: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, Problem> {
+        let mut place = self.place();
+        place.take_anyway(rows);
+        self.turn(job).await
+    }
+
+    /// One of a batch's jobs, likewise.
+    pub(crate) async fn run_for<T: Send + 'static>(
+        &self,
+        place: &mut Place,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (done, took) = self.turn(timed(job)).await?;
+        place.worked(took);
+        Ok(done)
+    }
+
+    async fn turn<T: Send + 'static>(&self, job: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
         // Never closed.
-        let turn = Arc::clone(&self.0).acquire_owned().await.map_err(|_| Problem::internal())?;
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
         let job = move || {
             let done = job();
             drop(turn);
@@ -50,22 +97,50 @@ impl Pool {
 /// that they are answered however many others there are.
 #[derive(Debug)]
 pub(crate) struct RequestsInFlight {
-    requests: Semaphore,
-    probes: Semaphore,
+    requests: Room,
+    probes: Room,
+}
+
+/// Places that nobody waits for: counting them costs less than a semaphore.
+#[derive(Debug)]
+struct Room {
+    taken: AtomicUsize,
+    most: usize,
+}
+
+/// A request's place.
+#[derive(Debug)]
+pub(crate) struct InFlight<'a>(&'a Room);
+
+impl Room {
+    fn new(most: usize) -> Self {
+        Self { taken: AtomicUsize::new(0), most }
+    }
+
+    fn enter(&self) -> Option<InFlight<'_>> {
+        let place = InFlight(self);
+        let before = self.taken.fetch_add(1, Ordering::Relaxed);
+        (before < self.most).then_some(place)
+    }
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.taken.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl RequestsInFlight {
     const PROBES: usize = 64;
 
     pub(crate) fn new(limits: &Limits) -> Self {
-        let requests = limits.max_concurrent_requests.min(Semaphore::MAX_PERMITS);
-        Self { requests: Semaphore::new(requests), probes: Semaphore::new(Self::PROBES) }
+        Self { requests: Room::new(limits.max_concurrent_requests), probes: Room::new(Self::PROBES) }
     }
 
     /// Room for one more, or 503.
-    pub(crate) fn admit(&self, route: Route) -> Result<SemaphorePermit<'_>, Problem> {
+    pub(crate) fn admit(&self, route: Route) -> Result<InFlight<'_>, Problem> {
         let room = if route.is_probe() { &self.probes } else { &self.requests };
-        room.try_acquire().map_err(|_| Problem::too_many_requests_in_flight())
+        room.enter().ok_or_else(Problem::too_many_requests_in_flight)
     }
 }
 
@@ -125,6 +200,19 @@ mod tests {
     }
 
     #[test]
+    fn no_more_requests_than_there_is_room_for_are_let_in() {
+        let requests = RequestsInFlight::new(&Limits { max_concurrent_requests: 2, ..Limits::default() });
+        let first = requests.admit(Route::Prediction).unwrap();
+        let _second = requests.admit(Route::Predictions).unwrap();
+        for _ in 0..3 {
+            assert!(requests.admit(Route::Prediction).is_err());
+            assert!(requests.admit(Route::Healthz).is_ok());
+        }
+        drop(first);
+        assert!(requests.admit(Route::Prediction).is_ok());
+    }
+
+    #[test]
     fn one_batch_of_the_largest_size_always_fits() {
         let limits = Limits { max_concurrent_rows: 1, max_batch_rows: 20_000, ..Limits::default() };
         assert!(RowsInFlight::new(&limits).reserve(20_000).is_ok());
@@ -132,10 +220,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_in_a_job_takes_no_thread_away() {
-        let pool = Pool(Arc::new(Semaphore::new(1)));
+        let pool = Pool::with(1, &Limits::default());
         for _ in 0..3 {
-            assert!(pool.run(|| -> u8 { panic!("in a job") }).await.is_err());
+            assert!(pool.run(1, || -> u8 { panic!("in a job") }).await.is_err());
         }
-        assert_eq!(pool.run(|| 7).await.unwrap(), 7);
+        assert_eq!(pool.run(1, || 7).await.unwrap(), 7);
     }
 }

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
+use axum::body::Body;
 use axum::extract::{Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use detectors::{RowError, Scored};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
@@ -45,7 +46,9 @@ fn answer(scored: &Scored, with_score: bool) -> Response {
         severity: with_score.then_some(scored.severity),
     };
     let body = serde_json::to_vec(&prediction).unwrap_or_default();
-    ([(CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
 }
 
 /// The vector was checked before, so these are what the model itself refuses.

@@ -149,6 +149,11 @@ impl Problem {
         Self::shed(ShedReason::Rows, "too many rows are being scored; try again in a second")
     }
 
+    /// 503: the batches before this one would take too long.
+    pub(crate) fn waits_too_long() -> Self {
+        Self::shed(ShedReason::Wait, "too many batches are waiting to be scored; try again in a second")
+    }
+
     /// 422: a query parameter that cannot be understood.
     pub(crate) fn invalid_parameter(detail: impl Into<String>) -> Self {
         let title = "a query parameter is wrong";

@@ -19,6 +19,8 @@ pub(crate) enum ShedReason {
     Requests,
     Rows,
     Bodies,
+    /// The batches before it would have taken too long.
+    Wait,
 }
 
 /// Why nobody was let in.
@@ -32,7 +34,7 @@ pub(crate) enum AuthReason {
 
 impl ShedReason {
     /// In the order of the discriminants.
-    const LABELS: [&str; 4] = ["connections", "requests", "rows", "bodies"];
+    const LABELS: [&str; 5] = ["connections", "requests", "rows", "bodies", "wait"];
 }
 
 impl AuthReason {
@@ -43,7 +45,7 @@ impl AuthReason {
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Refusals {
-    shed: [IntCounter; 4],
+    shed: [IntCounter; 5],
     auth: [IntCounter; 4],
     pub(crate) tls: TlsMetrics,
     pub(crate) exports_failed: IntCounter,

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -15,10 +14,10 @@ use tracing::{info, warn};
 
 use crate::app;
 use crate::auth::{self, Gate};
-use crate::base_path::BasePath;
 use crate::config::{Config, Drain, Public, TlsFiles};
+use crate::edge::Edge;
 use crate::listen::{self, Phase, Phases, Port};
-use crate::metrics::{Metrics, PortName};
+use crate::metrics::Metrics;
 use crate::model::{self, LoadError, Loaded, Source};
 use crate::page;
 use crate::state::App;
@@ -98,12 +97,11 @@ impl Server {
             (Some(public), Some(gate)) => Some(open_public(&app, public, gate, &mut background).await?),
             _ => None,
         };
-        let base = BasePath::default();
         let grpc = match config.grpc_address {
-            Some(address) => Some(open(&app, PortName::Grpc, address, base.clone(), app::grpc(&app)).await?),
+            Some(address) => Some(open(address, app::grpc(&app)).await?),
             None => None,
         };
-        let http = open(&app, PortName::Http, config.http_address, base, app::http(&app)).await?;
+        let http = open(config.http_address, app::http(&app)).await?;
         let (phase, phases) = Phases::new();
         Ok(Self { http, public, grpc, background, traces, phase, phases, drain: config.drain })
     }
@@ -192,23 +190,16 @@ async fn open_public(
     background: &mut JoinSet<()>,
 ) -> Result<Listening, StartError> {
     let Public { address, htpasswd_file, base_path, htpasswd_poll } = public;
-    let router = app::public(app, Arc::clone(&gate), base_path.clone());
-    let listening = open(app, PortName::Public, address, base_path, router).await?;
+    let listening = open(address, app::public(app, Arc::clone(&gate), base_path)).await?;
     let content = auth::read_once(&gate, PathBuf::as_path(&htpasswd_file));
     background.spawn(auth::watch(gate, htpasswd_file, htpasswd_poll, content));
     Ok(listening)
 }
 
-async fn open(
-    app: &Arc<App>,
-    name: PortName,
-    address: SocketAddr,
-    base: BasePath,
-    router: Router,
-) -> Result<Listening, StartError> {
+async fn open(address: SocketAddr, edge: Arc<Edge>) -> Result<Listening, StartError> {
     let failed = |source| StartError::Bind { address, source };
     let listener = listen::bind(address).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
-    info!(port = name.label(), %address, "listening");
-    Ok(Listening { port: Port::new(name, base, router, Arc::clone(app)), listener, address })
+    info!(port = edge.port.label(), %address, "listening");
+    Ok(Listening { port: Port::new(edge), listener, address })
 }

@@ -120,7 +120,7 @@ impl App {
     ) -> Self {
         let not_loaded = Mutex::new("the model is being loaded".to_owned());
         let bodies = Budget::new(limits.max_bodies_bytes.max(limits.max_body_bytes));
-        let pool = Pool::new();
+        let pool = Pool::new(&limits);
         let requests = RequestsInFlight::new(&limits);
         let rows = RowsInFlight::new(&limits);
         Self {

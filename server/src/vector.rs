@@ -3,7 +3,10 @@
 //! The good case is one pass of serde_json into numbers. Only when that fails is the body looked at again, to tell
 //! malformed JSON (400) from valid JSON that is not a vector of finite numbers (422). Nothing here scores.
 
-use serde::de::IgnoredAny;
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::problem::{FieldError, MAX_FIELD_ERRORS, Problem};
@@ -18,10 +21,7 @@ pub(crate) const EXPECTED_NUMBER: &str = "a finite number within ±3.4028234e38"
 
 /// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point.
 pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Problem> {
-    let vector: Vec<f64> = match serde_json::from_slice(body) {
-        Ok(vector) => vector,
-        Err(error) => return Err(explain(body, features, &error)),
-    };
+    let vector = numbers(body, features.len()).map_err(|error| explain(body, features, &error))?;
     if vector.len() != features.len() {
         return Err(wrong_length(features, vector.len()));
     }
@@ -31,6 +31,29 @@ pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Proble
         return Err(wrong_values(wrong.map(|(column, value)| (column, format!("{value:e}"))), features));
     }
     Ok(vector)
+}
+
+/// The numbers of a flat array, into a vector that has room for as many as are expected.
+fn numbers(body: &[u8], expected: usize) -> serde_json::Result<Vec<f64>> {
+    struct Numbers(usize);
+    impl<'de> Visitor<'de> for Numbers {
+        type Value = Vec<f64>;
+
+        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("a sequence")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Vec<f64>, A::Error> {
+            let mut numbers = Vec::with_capacity(self.0);
+            while let Some(number) = elements.next_element()? {
+                numbers.push(number);
+            }
+            Ok(numbers)
+        }
+    }
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let numbers = json.deserialize_seq(Numbers(expected))?;
+    json.end().map(|()| numbers)
 }
 
 /// Why the fast way failed. Only called for bodies that are refused.

@@ -74,6 +74,11 @@ pub struct Limits {
     #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 10_000_000)))]
     pub max_concurrent_rows: u32,
 
+    /// Milliseconds that a batch may have to wait for those before it to be scored, by what these have taken lately;
+    /// beyond it 503. Eight batches at a time are never refused for that.
+    #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 60_000)))]
+    pub max_batch_wait_milliseconds: u32,
+
     /// Most requests in flight; beyond it 503.
     #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 65_536)))]
     pub max_concurrent_requests: u32,
@@ -107,6 +112,7 @@ impl Default for Limits {
             max_body_bytes: 1_048_576,
             max_batch_rows: 10_000,
             max_concurrent_rows: 131_072,
+            max_batch_wait_milliseconds: 25,
             max_concurrent_requests: 1_024,
             max_connections: 1_024,
             request_timeout_seconds: 10,

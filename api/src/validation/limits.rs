@@ -28,11 +28,12 @@ pub(super) fn limits(limits: &Limits, errors: &mut Vec<FieldError>) {
 }
 
 /// Every limit by its name, with its bounds: those of the schema, a test compares them.
-fn bounds(limits: &Limits) -> [(&'static str, u32, RangeInclusive<u32>); 9] {
+fn bounds(limits: &Limits) -> [(&'static str, u32, RangeInclusive<u32>); 10] {
     [
         ("maxBodyBytes", limits.max_body_bytes, 1_024..=67_108_864),
         ("maxBatchRows", limits.max_batch_rows, 1..=1_000_000),
         ("maxConcurrentRows", limits.max_concurrent_rows, 1..=10_000_000),
+        ("maxBatchWaitMilliseconds", limits.max_batch_wait_milliseconds, 1..=60_000),
         ("maxConcurrentRequests", limits.max_concurrent_requests, 1..=65_536),
         ("maxConnections", limits.max_connections, 1..=65_536),
         ("requestTimeoutSeconds", limits.request_timeout_seconds, 1..=300),

@@ -103,6 +103,8 @@ fn limits(limits: &Limits) -> Vec<String> {
         ("max-concurrent-requests", limits.max_concurrent_requests, default.max_concurrent_requests),
         ("max-connections", limits.max_connections, default.max_connections),
     ];
+    let (wait, default_wait) = (limits.max_batch_wait_milliseconds, default.max_batch_wait_milliseconds);
+    let milliseconds = [("max-batch-wait", wait, default_wait)];
     let seconds = [
         ("request-timeout", limits.request_timeout_seconds, default.request_timeout_seconds),
         ("header-timeout", limits.header_timeout_seconds, default.header_timeout_seconds),
@@ -111,8 +113,10 @@ fn limits(limits: &Limits) -> Vec<String> {
     ];
     let changed = |(_, value, default): &(&str, u32, u32)| value != default;
     let counts = counts.into_iter().filter(changed).map(|(name, value, _)| format!("--{name}={value}"));
+    let milliseconds =
+        milliseconds.into_iter().filter(changed).map(|(name, value, _)| format!("--{name}={value}ms"));
     let seconds = seconds.into_iter().filter(changed).map(|(name, value, _)| format!("--{name}={value}s"));
-    counts.chain(seconds).collect()
+    counts.chain(milliseconds).chain(seconds).collect()
 }
 
 fn page(page: Page) -> impl Iterator<Item = String> {

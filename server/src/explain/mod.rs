@@ -15,7 +15,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 
 use self::answer::Explainer;
 use crate::body::{self, Whole};
-use crate::pool::{INLINE_BYTES, Reserved};
+use crate::pool::{self, EXPLAINED, INLINE_BYTES, Reserved};
 use crate::predictions;
 use crate::problem::Problem;
 use crate::query;
@@ -82,8 +82,10 @@ async fn parse(app: &Arc<App>, served: &Arc<Served>, bytes: Bytes) -> Result<Vec
     if bytes.len() <= INLINE_BYTES {
         return predictions::rows_of_json(&bytes, served, &app.limits);
     }
+    app.pool.check()?;
     let (job, served) = (Arc::clone(app), Arc::clone(served));
-    app.pool.run(move || predictions::rows_of_json(&bytes, &served, &job.limits)).await?
+    let rows = pool::estimate(bytes.len(), served.width());
+    app.pool.run(rows, move || predictions::rows_of_json(&bytes, &served, &job.limits)).await?
 }
 
 /// Rows that are explained while the client reads: the answer is many times their size.
@@ -108,7 +110,11 @@ impl Batch {
         let last = self.next;
         let (served, top, values) = (Arc::clone(&self.served), self.top, Arc::clone(&self.values));
         let job = move || Explainer::new(&served, top).rows(&values, first..last, rows);
-        let chunk = if rows * width <= INLINE_VALUES { Ok(job()) } else { self.app.pool.run(job).await };
+        let chunk = if rows * width <= INLINE_VALUES {
+            Ok(job())
+        } else {
+            self.app.pool.run((last - first) * EXPLAINED, job).await
+        };
         if last == rows || chunk.is_err() {
             self.reserved = None;
         }

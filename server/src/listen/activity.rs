@@ -125,6 +125,8 @@ pub(super) struct Watchdog {
     seen: u64,
     deadline: Option<Instant>,
     sleep: Pin<Box<Sleep>>,
+    /// Whether the timer knows whom to wake: always the same task.
+    set: bool,
     limits: Timeouts,
 }
 
@@ -170,7 +172,7 @@ impl Watchdog {
         let born = Instant::now();
         let deadline = born + limits.unused;
         let sleep = Box::pin(tokio::time::sleep_until(deadline));
-        Self { activity, born, seen: IDLE, deadline: Some(deadline), sleep, limits }
+        Self { activity, born, seen: IDLE, deadline: Some(deadline), sleep, set: false, limits }
     }
 
     /// To be polled after the connection, whenever that has been. The timer itself is only moved when it would fire
@@ -188,7 +190,10 @@ impl Watchdog {
         let Some(mut deadline) = self.deadline else { return Poll::Pending };
         if deadline < self.sleep.deadline() {
             self.sleep.as_mut().reset(deadline);
+        } else if self.set && !self.sleep.is_elapsed() {
+            return Poll::Pending;
         }
+        self.set = true;
         loop {
             ready!(self.sleep.as_mut().poll(context));
             if deadline <= Instant::now() {

@@ -14,18 +14,17 @@ use http::header::{CONNECTION, HeaderValue};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
-use tower::ServiceExt as _;
 
 use super::activity::{Activity, Doing, Places, Timeouts, Watchdog};
 use super::phase::Phases;
 use super::socket::Socket;
 use super::{Place, Port};
-use crate::body::ReadsOn;
+use crate::body::{ReadsOn, With};
 use crate::metrics::PortName;
 use crate::oip;
+use crate::patience::Patience;
 use crate::problem::Problem;
 use crate::refusals::{Refused, ShedReason};
-use crate::route::Route;
 use crate::tls::Stream;
 
 /// The largest head of a request, and with it what a connection can make us hold outside of bodies: about twice as
@@ -44,37 +43,42 @@ impl Connection {
     }
 
     /// Serves until either side ends it, a time-out fires, or the server closes.
-    pub(super) async fn run(self, phases: Phases) {
-        let port = Arc::clone(&self.service.port);
+    pub(super) async fn run(self) {
+        let Self { stream, service } = self;
+        let Inner { port, place, phases, activity, .. } = &*service.0;
         let limits = &port.app.limits;
         let places = Places { free: Arc::clone(&port.connections), all: limits.max_connections };
-        let timeouts = match self.service.place {
+        let timeouts = match place {
             Place::Regular => Timeouts::regular(limits, places),
             Place::Reserve => Timeouts::reserve(limits, places),
         };
-        let activity = Arc::clone(&self.service.activity);
-        let mut watchdog = Watchdog::new(Arc::clone(&activity), timeouts);
-        let socket = Socket::new(self.stream, Arc::clone(&activity), Arc::clone(&port));
-        let connection = builder().serve_connection(TokioIo::new(socket), self.service);
-        let mut connection = pin!(connection);
-        let mut closing = pin!(phases.closing());
-        let mut told = false;
-        loop {
-            tokio::select! {
-                // The connection comes first: what has arrived is read before anything is closed.
-                biased;
-                // Errors are the client's: it broke off, or did not speak HTTP and has been told so.
-                _ = connection.as_mut() => return,
-                () = poll_fn(|context| watchdog.poll(context)) => return,
-                () = &mut closing, if !told => {
-                    told = true;
-                    // A request whose head is on its way is still answered, with `Connection: close`.
-                    if activity.doing() != Doing::Head {
-                        connection.as_mut().graceful_shutdown();
-                    }
+        let mut watchdog = Watchdog::new(Arc::clone(activity), timeouts);
+        let socket = Socket::new(stream, Arc::clone(activity), Arc::clone(port));
+        let mut connection = pin!(builder().serve_connection(TokioIo::new(socket), service.clone()));
+        let mut closing = pin!(Some(phases.closing()));
+        let mut asked = false;
+        poll_fn(|context| {
+            loop {
+                // The connection comes first: what has arrived is read before anything is closed. Errors are the
+                // client's: it broke off, or did not speak HTTP and has been told so.
+                if connection.as_mut().poll(context).is_ready() || watchdog.poll(context).is_ready() {
+                    return Poll::Ready(());
+                }
+                // All connections wait for it under one lock, so it is asked once and again when something has changed.
+                if asked && !phases.have_moved() {
+                    return Poll::Pending;
+                }
+                asked = true;
+                let Some(waiting) = closing.as_mut().as_pin_mut() else { return Poll::Pending };
+                ready!(waiting.poll(context));
+                closing.set(None);
+                // A request whose head is on its way is still answered, with `Connection: close`.
+                if activity.doing() != Doing::Head {
+                    connection.as_mut().graceful_shutdown();
                 }
             }
-        }
+        })
+        .await;
     }
 }
 
@@ -86,31 +90,33 @@ fn builder() -> http1::Builder {
     builder
 }
 
-/// What hyper calls with each request: the port's router, told what the connection is doing.
+/// What hyper calls with each request: what the port answers, told what the connection is doing.
 #[derive(Clone)]
-pub(super) struct Service {
+pub(super) struct Service(Arc<Inner>);
+
+struct Inner {
     port: Arc<Port>,
     place: Place,
     phases: Phases,
     activity: Arc<Activity>,
+    patience: Patience,
 }
 
 impl Service {
     pub(super) fn new(port: Arc<Port>, place: Place, phases: Phases) -> Self {
-        Self { port, place, phases, activity: Arc::default() }
+        let (activity, patience) = Default::default();
+        Self(Arc::new(Inner { port, place, phases, activity, patience }))
     }
+}
 
-    async fn answer(self, request: Request<Incoming>) -> Response {
-        let route = Route::of(request.uri().path(), &self.port.base);
-        let kubelet = route.is_probe() && self.port.name == PortName::Http;
-        let mut response = if self.place == Place::Reserve && !kubelet {
-            self.port.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
-            let refused = Problem::overloaded().into_response();
-            if route.is_inference() { oip::in_form(refused) } else { refused }
-        } else {
-            let request = request.map(|body| Body::new(Tracked::new(body, &self.activity)));
-            let answered = self.port.router.clone().oneshot(request).await;
-            answered.unwrap_or_else(|never| match never {})
+impl Inner {
+    async fn answer(&self, request: Request<Incoming>) -> Response {
+        let mut response = match self.refusal(&request) {
+            Some(refused) => refused,
+            None => {
+                let request = request.map(|body| Body::new(Tracked::new(body, &self.activity)));
+                self.port.edge.serve_with(request, &self.patience).await
+            }
         };
         // A body that was not wanted (wrong password, wrong type) is not read, so no other request can follow it.
         let unwanted = self.activity.has_unread_body() && response.extensions().get::<ReadsOn>().is_none();
@@ -119,20 +125,33 @@ impl Service {
         }
         response
     }
+
+    /// In the reserve only the kubelet is answered.
+    fn refusal(&self, request: &Request<Incoming>) -> Option<Response> {
+        if self.place == Place::Regular {
+            return None;
+        }
+        let route = self.port.edge.route(request.uri().path());
+        if route.is_probe() && self.port.name == PortName::Http {
+            return None;
+        }
+        self.port.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
+        let refused = Problem::overloaded().into_response();
+        Some(if route.is_inference() { oip::in_form(refused) } else { refused })
+    }
 }
 
 impl hyper::service::Service<Request<Incoming>> for Service {
-    type Response = Response<Reported>;
+    type Response = Response<With<Reported>>;
     type Error = Infallible;
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        self.activity.busy();
-        let service = self.clone();
-        let activity = Arc::clone(&self.activity);
+        self.0.activity.busy();
+        let service = Arc::clone(&self.0);
         Box::pin(async move {
             let response = service.answer(request).await;
-            Ok(response.map(|body| Reported { body, activity }))
+            Ok(response.map(|body| With::new(body, Reported(service))))
         })
     }
 }
@@ -180,34 +199,11 @@ impl hyper::body::Body for Tracked {
     }
 }
 
-/// A response's body; hyper drops it when it has taken the last of it.
-pub(super) struct Reported {
-    body: Body,
-    activity: Arc<Activity>,
-}
+/// Held by a response's body; hyper drops it when it has taken the last of it.
+pub(super) struct Reported(Arc<Inner>);
 
 impl Drop for Reported {
     fn drop(&mut self) {
-        self.activity.answered();
-    }
-}
-
-impl hyper::body::Body for Reported {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.0.activity.answered();
     }
 }

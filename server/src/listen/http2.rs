@@ -1,8 +1,9 @@
 //! One HTTP/2 connection from its first byte to its close: what gRPC speaks.
 //!
 //! A connection carries many requests at once, so it is watched as a whole: a peer that is gone is found by pings, one
-//! on which nothing moves for the idle time is told so and closed. While the server closes, what is in flight is answered, and a
-//! GOAWAY has told the client to send the rest elsewhere; until then a connection stays, in lame duck, too.
+//! on which nothing moves for the idle time is told so and closed. While the server closes, what is in flight is
+//! answered, and a GOAWAY has told the client to send the rest elsewhere; until then a connection stays, in lame duck,
+//! too.
 
 use std::convert::Infallible;
 use std::pin::{Pin, pin};
@@ -18,7 +19,6 @@ use http::Request;
 use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use tower::ServiceExt as _;
 
 use super::Port;
 use super::connection::MAX_HEAD_BYTES;
@@ -118,11 +118,11 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let (router, streams) = (self.port.router.clone(), Arc::clone(&self.streams));
+        let (edge, streams) = (Arc::clone(&self.port.edge), Arc::clone(&self.streams));
         streams.moved();
         let request = request.map(|body| Body::new(Watched { body, streams: Arc::clone(&streams) }));
         Box::pin(async move {
-            let response = router.oneshot(request).await.unwrap_or_else(|never| match never {});
+            let response = edge.serve(request).await;
             Ok(response.map(|body| Watched { body, streams }))
         })
     }

@@ -19,7 +19,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use futures::FutureExt as _;
 use http::StatusCode;
 use tokio::net::{TcpListener, TcpStream};
@@ -28,7 +27,7 @@ use tracing::{info, warn};
 
 use self::connection::{Connection, Service};
 use crate::access::Line;
-use crate::base_path::BasePath;
+use crate::edge::Edge;
 use crate::metrics::PortName;
 use crate::refusals::{Refused, ShedReason};
 use crate::route::Route;
@@ -47,13 +46,12 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 const REFUSAL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
-/// One port: its routes, its limits, its connections.
+/// One port: what answers its requests, its limits, its connections.
 #[derive(Debug)]
 pub(crate) struct Port {
-    name: PortName,
-    base: BasePath,
-    router: Router,
+    edge: Arc<Edge>,
     app: Arc<App>,
+    name: PortName,
     connections: Arc<Semaphore>,
     reserve: Arc<Semaphore>,
 }
@@ -67,9 +65,10 @@ enum Place {
 }
 
 impl Port {
-    pub(crate) fn new(name: PortName, base: BasePath, router: Router, app: Arc<App>) -> Arc<Self> {
+    pub(crate) fn new(edge: Arc<Edge>) -> Arc<Self> {
+        let (app, name) = (Arc::clone(&edge.app), edge.port);
         let connections = Arc::new(Semaphore::new(app.limits.max_connections));
-        Arc::new(Self { name, base, router, app, connections, reserve: Arc::new(Semaphore::new(RESERVE)) })
+        Arc::new(Self { edge, app, name, connections, reserve: Arc::new(Semaphore::new(RESERVE)) })
     }
 
     /// Accepts until the phase says otherwise, then returns when the last connection has ended.
@@ -135,8 +134,7 @@ impl Port {
             open.inc();
             match (port.secured(stream).await, port.protocol()) {
                 (Some(stream), Protocol::Http1) => {
-                    let service = Service::new(Arc::clone(&port), place, phases.clone());
-                    Connection::new(stream, service).run(phases).await;
+                    Connection::new(stream, Service::new(Arc::clone(&port), place, phases)).run().await;
                 }
                 (Some(stream), Protocol::Http2) => http2::serve(stream, Arc::clone(&port), phases).await,
                 (None, _) => {}

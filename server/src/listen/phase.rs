@@ -29,6 +29,12 @@ impl Phases {
         *self.0.borrow() != Phase::Serving
     }
 
+    /// Whether there has been another phase since this view was made.
+    pub(super) fn have_moved(&self) -> bool {
+        // Without a sender nothing will move any more: whoever waits has to be told.
+        self.0.has_changed().unwrap_or(true)
+    }
+
     /// Waits until no more connections are to be accepted; so does a sender that is gone.
     pub(super) async fn closing(&self) {
         let _ = self.0.clone().wait_for(|phase| *phase == Phase::Closing).await;

@@ -26,6 +26,7 @@ use axum::routing::{MethodRouter, get, post};
 use self::address::Addressed;
 use self::output::Column;
 use self::request::Asked;
+use crate::backlog::Place;
 use crate::base_path::BasePath;
 use crate::body::{self, Whole};
 use crate::pool::INLINE_BYTES;
@@ -79,14 +80,19 @@ async fn infer(
     let announced = body::announced(&head.headers, &body);
     let body = body::unpacked(&head.headers, body, &app.bodies)?;
     let mut reserved = app.rows.reserve(score::estimate(&app, &served, announced))?;
-    let Whole { bytes, mut held } = body::read_whole(body, app.limits.max_body_bytes, &app.bodies).await?;
-    let Asked { id, rows, outputs } = parse(&app, &served, bytes, header).await?;
+    let mut place = app.pool.place();
+    if announced > INLINE_BYTES {
+        place.take(score::estimate(&app, &served, announced))?;
+    }
+    let whole = place.until(body::read_whole(body, app.limits.max_body_bytes, &app.bodies)).await?;
+    let Whole { bytes, mut held } = whole;
+    let Asked { id, rows, outputs } = parse(&app, &served, bytes, header, &mut place).await?;
     let count = rows.count();
     app.rows.correct(&mut reserved, count)?;
     score::hold(&app, &served, &outputs, count, 0, &mut held)?;
     let column = |(output, encoding)| Column::new(output, encoding, count, served.width());
     let columns = outputs.into_iter().map(column).collect();
-    let columns = score::score(&app, &served, rows, columns).await?;
+    let columns = score::score(&app, &served, rows, columns, place).await?;
     Ok(answer::respond(&app.name, &served, id.as_deref(), count, columns, (reserved, held)))
 }
 
@@ -95,11 +101,13 @@ async fn parse(
     served: &Arc<Served>,
     bytes: Bytes,
     header: Option<usize>,
+    place: &mut Place,
 ) -> Result<Asked, Problem> {
     let most_rows = app.limits.max_batch_rows;
     if bytes.len() <= INLINE_BYTES {
         return request::parse(&bytes, header, served, most_rows);
     }
+    place.take(score::estimate(app, served, bytes.len()))?;
     let served = Arc::clone(served);
-    app.pool.run(move || request::parse(&bytes, header, &served, most_rows)).await?
+    app.pool.run_for(place, move || request::parse(&bytes, header, &served, most_rows)).await?
 }

@@ -7,18 +7,15 @@ use detectors::CheckedMatrix;
 
 use super::output::{Column, Encoding, Output};
 use super::rows::Rows;
+use crate::backlog::Place;
 use crate::body::Held;
-use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
+use crate::pool::{self, CHUNK_ROWS, EXPLAINED, INLINE_ROWS};
 use crate::problem::Problem;
 use crate::state::{App, Served};
 
-/// A row that is explained costs about as much as so many that are scored.
-const EXPLAINED: usize = 32;
-
 /// About how many rows a request of this length has.
 pub(super) fn estimate(app: &App, served: &Served, bytes: usize) -> usize {
-    const BYTES_A_VALUE: usize = 8;
-    (bytes / (BYTES_A_VALUE * served.width())).clamp(1, app.limits.max_batch_rows.max(1))
+    pool::estimate(bytes, served.width()).clamp(1, app.limits.max_batch_rows.max(1))
 }
 
 /// Contributions may take many times the memory that their request took: the budget for bodies counts them, too, and
@@ -47,14 +44,16 @@ pub(super) async fn score(
     served: &Arc<Served>,
     rows: Rows,
     mut columns: Vec<Column>,
+    mut place: Place,
 ) -> Result<Vec<Column>, Problem> {
     let count = rows.count();
     let explains = columns.iter().any(|column| column.output == Output::Contributions);
-    let (inline_rows, chunk_rows) =
-        if explains { (INLINE_ROWS / EXPLAINED, CHUNK_ROWS / EXPLAINED) } else { (INLINE_ROWS, CHUNK_ROWS) };
+    let times = if explains { EXPLAINED } else { 1 };
+    let (inline_rows, chunk_rows) = (INLINE_ROWS / times, CHUNK_ROWS / times);
     if count <= inline_rows {
         chunk(served, &rows, 0, count, &mut columns);
     } else {
+        place.take(count.saturating_mul(times))?;
         let rows = Arc::new(rows);
         for first in (0..count).step_by(chunk_rows) {
             let last = count.min(first + chunk_rows);
@@ -63,9 +62,10 @@ pub(super) async fn score(
                 chunk(&model, &rows, first, last, &mut columns);
                 columns
             };
-            columns = app.pool.run(job).await?;
+            columns = app.pool.run_for(&mut place, job).await?;
         }
     }
+    place.scored();
     app.metrics.rows.count_batch(count as u64);
     Ok(columns)
 }

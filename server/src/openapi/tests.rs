@@ -1,12 +1,14 @@
 //! The description against the route table, and every example against the routes.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 
-use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use serde_json::Value;
 
+use crate::edge::Edge;
 use crate::route::Route;
 use crate::tests::fixture::{Answer, directory, get, http, public, send};
 
@@ -16,7 +18,7 @@ const METHODS: [Method; 6] =
 const ANN: &str = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
 const BASIC: &str = "Basic YW5uOnNlY3JldA==";
 
-async fn document(router: &Router) -> Value {
+async fn document(router: &Arc<Edge>) -> Value {
     let answer = get(router, "/openapi.json").await;
     assert_eq!((answer.status, answer.header("content-type")), (StatusCode::OK, "application/json"));
     answer.json()
@@ -71,7 +73,7 @@ fn filled(path: &str) -> String {
         .replace("{version}", "machine-r-0a1b2c3d-1")
 }
 
-async fn ask(router: &Router, method: &Method, path: &str) -> Answer {
+async fn ask(router: &Arc<Edge>, method: &Method, path: &str) -> Answer {
     let request = Request::builder().method(method).uri(filled(path));
     send(router, request.body(Body::empty()).unwrap()).await
 }

@@ -50,7 +50,7 @@ pub(crate) async fn boundary(State(app): State<Arc<App>>, request: Request) -> R
     }
     let _reserved = app.rows.reserve(COLUMNS * ROWS)?;
     let job = move || json(&grid(&served, across, upwards));
-    app.pool.run(job).await
+    app.pool.run(COLUMNS * ROWS, job).await
 }
 
 /// A feature's position, from a query parameter; without it a default, or the last one.

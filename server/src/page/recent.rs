@@ -13,6 +13,7 @@ use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
 use crate::information::rfc3339;
+use crate::pool::EXPLAINED;
 use crate::state::App;
 
 /// The most that are kept.
@@ -135,11 +136,12 @@ pub(crate) async fn explain(app: Arc<App>) {
                 waiting.extend(rows);
             }
             waiting.drain(..waiting.len().saturating_sub(MOST));
-            let part = waiting.drain(..waiting.len().min(PART)).collect();
+            let part: Vec<_> = waiting.drain(..waiting.len().min(PART)).collect();
+            let rows = part.len() * EXPLAINED;
             // What is noted was scored, so there is a model.
             if let Ok(served) = app.model() {
                 let (recent, served) = (Arc::clone(recent), Arc::clone(served));
-                let _ = app.pool.run(move || recent.store(&served.model, part)).await;
+                let _ = app.pool.run(rows, move || recent.store(&served.model, part)).await;
             }
             tokio::time::sleep(PAUSE).await;
         }

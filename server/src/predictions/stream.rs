@@ -31,8 +31,12 @@ const WAITING_CHUNKS: usize = 2;
 
 /// Answers as soon as it is known that rows of this kind can be read; what comes after is told in the lines.
 pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem> {
-    let Batch { app, served, asked, announced: _ } = batch;
+    let Batch { app, served, asked, announced } = batch;
     let reserved = app.rows.reserve(CHUNK_ROWS)?;
+    // (0: its length is not known)
+    if announced == 0 || announced > INLINE_BYTES {
+        app.pool.check()?;
+    }
     let mut source = Source::open(&app, body).await?;
     let (parser, passed) = match asked.form {
         Format::Csv => {
@@ -132,7 +136,7 @@ async fn step(
     let job = Arc::clone(app);
     let (stepped, taken) = app
         .pool
-        .run(move || {
+        .run(CHUNK_ROWS, move || {
             let at = work.step(&mut taken, CHUNK_ROWS, &job.metrics.rows, &mut out);
             (Stepped { work, out, at }, taken)
         })

@@ -11,8 +11,9 @@ use super::Batch;
 use super::format::Format;
 use super::lines::Parser;
 use super::table::{self, Rules, Table};
+use crate::backlog::Place;
 use crate::body::{self, Whole};
-use crate::pool::{CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
+use crate::pool::{self, CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
 use crate::problem::Problem;
 
 /// The answer, or the first twenty errors.
@@ -21,10 +22,17 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
     let app = &batch.app;
     // Decided before a byte of the body is read; how many rows it has is known only then.
     let mut reserved = app.rows.reserve(batch.estimate(batch.announced))?;
-    let body = body::read_whole(body, app.limits.max_body_bytes, &app.bodies).await?;
-    let table = Arc::new(parse(&batch, &body.bytes).await?);
+    let mut place = app.pool.place();
+    if batch.announced > INLINE_BYTES {
+        place.take(batch.estimate(batch.announced))?;
+    }
+    let body = place.until(body::read_whole(body, app.limits.max_body_bytes, &app.bodies)).await?;
+    let table = Arc::new(parse(&batch, &body.bytes, &mut place).await?);
     let rows = table.values.len() / batch.served.width();
     app.rows.correct(&mut reserved, rows)?;
+    if rows > INLINE_ROWS {
+        place.take(rows)?;
+    }
     // The numbers take the place of the text: the budget for bodies goes on counting them.
     let Whole { bytes, held: _held } = body;
     drop(bytes);
@@ -38,31 +46,32 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
             continue;
         }
         let (job, table) = (Arc::clone(&batch), Arc::clone(&table));
-        let chunk = app.pool.run(move || {
+        let chunk = app.pool.run_for(&mut place, move || {
             let mut chunk = Vec::new();
             job.score(&table, first, last, &mut chunk);
             chunk
         });
         out.extend_from_slice(&chunk.await?);
     }
+    place.scored();
     batch.asked.answers.end(&mut out);
     app.metrics.rows.count_batch(rows as u64);
     Ok(respond(batch.asked.answers.format(), out, reserved))
 }
 
-async fn parse(batch: &Arc<Batch>, bytes: &Bytes) -> Result<Table, Problem> {
+async fn parse(batch: &Arc<Batch>, bytes: &Bytes, place: &mut Place) -> Result<Table, Problem> {
     if bytes.len() <= INLINE_BYTES {
         return batch.parse(bytes);
     }
+    place.take(batch.estimate(bytes.len()))?;
     let (job, bytes) = (Arc::clone(batch), bytes.clone());
-    batch.app.pool.run(move || job.parse(&bytes)).await?
+    batch.app.pool.run_for(place, move || job.parse(&bytes)).await?
 }
 
 impl Batch {
     /// About how many rows a body of this length has.
     fn estimate(&self, bytes: usize) -> usize {
-        const BYTES_A_VALUE: usize = 8;
-        (bytes / (BYTES_A_VALUE * self.served.width())).clamp(1, self.app.limits.max_batch_rows.max(1))
+        pool::estimate(bytes, self.served.width()).clamp(1, self.app.limits.max_batch_rows.max(1))
     }
 
     fn parse(&self, bytes: &[u8]) -> Result<Table, Problem> {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -15,6 +14,7 @@ use super::fixture::{self, Answer, ORDINARY, directory, public, send};
 use crate::app;
 use crate::auth::{Gate, read_once, watch};
 use crate::base_path::BasePath;
+use crate::edge::Edge;
 
 /// `{SHA}` of `secret`.
 const ANN: &str = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n";
@@ -29,7 +29,7 @@ fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}")))
 }
 
-async fn predict(router: &Router, path: &str, authorization: Option<&str>) -> Answer {
+async fn predict(router: &Arc<Edge>, path: &str, authorization: Option<&str>) -> Answer {
     let mut request = Request::post(path);
     if let Some(authorization) = authorization {
         request = request.header(AUTHORIZATION, authorization);
@@ -37,7 +37,7 @@ async fn predict(router: &Router, path: &str, authorization: Option<&str>) -> An
     send(router, request.body(Body::from(ORDINARY)).unwrap()).await
 }
 
-async fn status(router: &Router, user: &str, password: &str) -> StatusCode {
+async fn status(router: &Arc<Edge>, user: &str, password: &str) -> StatusCode {
     predict(router, "/prediction", Some(&basic(user, password))).await.status
 }
 
@@ -124,7 +124,7 @@ async fn guessing_is_bounded_and_a_header_that_was_right_does_not_queue() {
 }
 
 /// A gate that checks every header again.
-fn forgetful(name: &str) -> Router {
+fn forgetful(name: &str) -> Arc<Edge> {
     let line = |user: &str| format!("{user}:{}\n", bcrypt::hash("secret", 4).unwrap());
     let gate = Arc::new(Gate::keeping("machine", Duration::ZERO));
     let _ = read_once(&gate, &file(name, &["ann", "bob", "eve"].map(line).concat()));
@@ -135,7 +135,7 @@ fn forgetful(name: &str) -> Router {
 struct Flood(Vec<tokio::task::JoinHandle<()>>);
 
 impl Flood {
-    async fn begin(router: &Router, users: &'static [&'static str]) -> Self {
+    async fn begin(router: &Arc<Edge>, users: &'static [&'static str]) -> Self {
         let busy = Arc::new(tokio::sync::Notify::new());
         let tasks = (0..60).map(|task| {
             let (router, busy) = (router.clone(), Arc::clone(&busy));
@@ -299,7 +299,7 @@ impl Mounted {
 }
 
 /// A refusal because of too many checks is none.
-async fn until(router: &Router, user: &str, password: &str, expected: StatusCode) {
+async fn until(router: &Arc<Edge>, user: &str, password: &str, expected: StatusCode) {
     while status(router, user, password).await != expected {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }

@@ -1,18 +1,19 @@
 //! `POST /predictions` without sockets: forms, all-or-nothing, error lines, columns, limits.
 
+use std::sync::Arc;
+
 use std::collections::BTreeMap;
 
-use axum::Router;
 use axum::body::Body;
 use detectors::Scored;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
-use tower::ServiceExt as _;
 
 use super::fixture::{Answer, CSV, JSON, NDJSON, batch, http, limited, loaded, post, send};
 use crate::app;
 use crate::config::Limits;
+use crate::edge::Edge;
 
 fn scored(row: [f64; 2]) -> Scored {
     loaded(None).model().unwrap().model.score_row(&row).unwrap()
@@ -215,7 +216,7 @@ async fn deep_and_long_json_is_refused_without_descending() {
     }
 }
 
-fn small() -> Router {
+fn small() -> Arc<Edge> {
     app::http(&limited(Limits { max_batch_rows: 300, max_body_bytes: 10_000, ..Limits::default() }))
 }
 
@@ -244,8 +245,8 @@ async fn rows_and_bytes_are_limited_where_json_is_part_and_not_where_lines_are_s
 }
 
 /// A whole answer with its trailer.
-async fn with_errors(router: &Router, request: Request<Body>) -> (Vec<String>, Option<u64>) {
-    let response = router.clone().oneshot(request).await.unwrap();
+async fn with_errors(router: &Arc<Edge>, request: Request<Body>) -> (Vec<String>, Option<u64>) {
+    let response = router.serve(request).await;
     assert_eq!(response.status(), StatusCode::OK);
     assert_eq!(response.headers()["trailer"], "x-anomaly-errors");
     let collected = response.into_body().collect().await.unwrap();
@@ -380,7 +381,7 @@ async fn names_that_are_repeated_with_every_row_are_bounded_in_memory() {
     let request = lines_of(CSV, "?passthrough=true", csv);
     let (mut parts, body) = request.into_parts();
     parts.headers.insert("accept", http::HeaderValue::from_static(NDJSON));
-    let answer = router.oneshot(Request::from_parts(parts, body)).await.unwrap();
+    let answer = router.serve(Request::from_parts(parts, body)).await;
     let (mut longest, mut lines, mut body) = (0, 0, answer.into_body());
     while let Some(Ok(data)) = body.frame().await.map(|frame| frame.map(|frame| frame.into_data())) {
         let Ok(data) = data else { break };

@@ -3,19 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};
 
-use axum::Router;
 use axum::body::{Body, to_bytes};
 use detectors::{CheckedMatrix, Description, DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
 use http::{HeaderMap, Request, StatusCode};
 use ndarray::Array2;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tower::ServiceExt as _;
 
 use crate::app;
 use crate::auth::Gate;
 use crate::base_path::BasePath;
 use crate::config::Limits;
+use crate::edge::Edge;
 use crate::metrics::Metrics;
 use crate::model::{Loaded, Source};
 use crate::state::App;
@@ -94,12 +93,12 @@ pub(crate) fn loaded(gate: Option<Arc<Gate>>) -> Arc<App> {
 }
 
 /// The port `http` with the trained model.
-pub(crate) fn http() -> Router {
+pub(crate) fn http() -> Arc<Edge> {
     app::http(&loaded(None))
 }
 
 /// The port `public` behind a gate that has read this file.
-pub(crate) fn public(htpasswd: &Path, base: &str) -> (Arc<App>, Router) {
+pub(crate) fn public(htpasswd: &Path, base: &str) -> (Arc<App>, Arc<Edge>) {
     let gate = Arc::new(Gate::new("machine"));
     let _ = crate::auth::read_once(&gate, htpasswd);
     let app = loaded(Some(Arc::clone(&gate)));
@@ -138,23 +137,23 @@ impl Answer {
     }
 }
 
-pub(crate) async fn send(router: &Router, request: Request<Body>) -> Answer {
-    let (parts, body) = router.clone().oneshot(request).await.unwrap().into_parts();
+pub(crate) async fn send(router: &Arc<Edge>, request: Request<Body>) -> Answer {
+    let (parts, body) = router.serve(request).await.into_parts();
     let body = to_bytes(body, usize::MAX).await.unwrap().to_vec();
     Answer { status: parts.status, headers: parts.headers, body }
 }
 
-pub(crate) async fn get(router: &Router, path: &str) -> Answer {
+pub(crate) async fn get(router: &Arc<Edge>, path: &str) -> Answer {
     send(router, Request::get(path).body(Body::empty()).unwrap()).await
 }
 
-pub(super) async fn post(router: &Router, path: &str, body: impl Into<Body>) -> Answer {
+pub(super) async fn post(router: &Arc<Edge>, path: &str, body: impl Into<Body>) -> Answer {
     send(router, Request::post(path).body(body.into()).unwrap()).await
 }
 
 /// Rows to score: their type, then the type of the answer or nothing.
 pub(super) async fn batch(
-    router: &Router,
+    router: &Arc<Edge>,
     query: &str,
     content_type: &str,
     accept: &str,

@@ -10,6 +10,7 @@ use http::StatusCode;
 use super::fixture::{CSV, FAR_AWAY, NDJSON, ORDINARY, batch, get, http, post, trained};
 use crate::app;
 use crate::config::{About, Limits};
+use crate::edge::Edge;
 use crate::metrics::Metrics;
 use crate::model::Loaded;
 use crate::state::App;
@@ -37,7 +38,7 @@ fn told_about() -> Arc<App> {
     Arc::new(app)
 }
 
-async fn text(router: &axum::Router) -> String {
+async fn text(router: &Arc<Edge>) -> String {
     let answer = get(router, "/metrics").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.header("content-type").starts_with("text/plain"));

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
-use tower::ServiceExt as _;
 
 use super::fixture::{JSON, NDJSON, ORDINARY, batch, get, limited, loaded, post};
 use crate::app;
 use crate::config::Limits;
+use crate::edge::Edge;
 use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
 use crate::state::App;
 
@@ -25,9 +24,9 @@ fn open_body() -> (mpsc::UnboundedSender<Piece>, Body) {
     (sender, Body::from_stream(futures::stream::poll_fn(move |context| pieces.poll_recv(context))))
 }
 
-async fn stream(router: &Router, body: Body) -> axum::response::Response {
+async fn stream(router: &Arc<Edge>, body: Body) -> axum::response::Response {
     let request = Request::post("/predictions").header("content-type", NDJSON).body(body).unwrap();
-    router.clone().oneshot(request).await.unwrap()
+    router.serve(request).await
 }
 
 fn rows(count: usize) -> String {
@@ -105,7 +104,7 @@ async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows
 async fn rows_are_in_flight_until_the_connection_has_written_their_answer() {
     let app = limited(Limits { max_batch_rows: 1_000, max_concurrent_rows: CHUNK_ROWS, ..Limits::default() });
     let request = Request::post("/predictions").header("content-type", JSON).body(Body::from(rows(1_000)));
-    let answer = app::http(&app).oneshot(request.unwrap()).await.unwrap();
+    let answer = app::http(&app).serve(request.unwrap()).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let all = || app.rows.reserve(CHUNK_ROWS);
     // A connection takes the whole answer at once, however slowly its client reads.
@@ -130,7 +129,7 @@ async fn what_is_packed_is_admitted_by_its_length_too_before_a_byte_of_it_is_rea
             .header("content-length", "3000")
             .body(body)
             .unwrap();
-        let refused = router.clone().oneshot(request).await.unwrap();
+        let refused = router.serve(request).await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(unread.is_closed());
     }
@@ -186,7 +185,7 @@ impl Holders {
                 started.send(()).unwrap();
                 let _ = released.recv();
             };
-            holders.push((release, tokio::spawn(async move { app.pool.run(job).await.unwrap() })));
+            holders.push((release, tokio::spawn(async move { app.pool.run(1, job).await.unwrap() })));
             starts.recv().await.unwrap();
         }
         Self(holders)
@@ -250,7 +249,7 @@ async fn a_batch_waits_for_no_more_than_a_chunk_of_a_full_one_that_came_before()
     settle().await;
     let (release, released) = std::sync::mpsc::channel::<()>();
     let pool = Arc::clone(&app);
-    let last = tokio::spawn(async move { pool.pool.run(move || released.recv().is_err()).await });
+    let last = tokio::spawn(async move { pool.pool.run(1, move || released.recv().is_err()).await });
     settle().await;
 
     assert_eq!(scored(&app), 0);
@@ -301,7 +300,7 @@ async fn a_header_that_does_not_come_is_told_that_it_took_too_long() {
     let (sender, body) = open_body();
     sender.send(Ok(Bytes::from("mean,"))).unwrap();
     let request = Request::post("/predictions").header("content-type", "text/csv").body(body).unwrap();
-    let answer = router.oneshot(request).await.unwrap();
+    let answer = router.serve(request).await;
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
 }
 
@@ -314,4 +313,53 @@ async fn a_body_that_breaks_off_is_told_so() {
     let collected = stream(&router, body).await.into_body().collect().await.unwrap();
     let text = String::from_utf8(collected.to_bytes().to_vec()).unwrap();
     assert_eq!(text.lines().last(), Some(r#"{"row":1,"error":"the body broke off before its end"}"#));
+}
+
+/// Every thread of the pool is held, so what is let in stays: eight batches, whatever they take, and more only as long
+/// as the work of those is short.
+#[tokio::test]
+async fn batches_that_would_wait_too_long_are_told_to_come_back_before_their_bodies_are_read() {
+    let limits = Limits { max_batch_wait: Duration::ZERO, ..Limits::default() };
+    let app = limited(limits);
+    let router = app::http(&app);
+    let holders = Holders::of(&app).await;
+    let most = crate::backlog::ALWAYS as usize - std::thread::available_parallelism().unwrap().get().min(8);
+    let ask = || {
+        let router = router.clone();
+        tokio::spawn(async move { batch(&router, "", JSON, "", rows(10_000)).await.status })
+    };
+    let let_in: Vec<_> = (0..most).map(|_| ask()).collect();
+    settle().await;
+
+    for path in ["/predictions", "/v2/models/machine/infer"] {
+        let (unread, body) = open_body();
+        let request = Request::post(path)
+            .header("content-type", JSON)
+            .header("content-encoding", "gzip")
+            .header("content-length", "50000");
+        let refused = router.serve(request.body(body).unwrap()).await;
+        assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert_eq!(refused.headers()["retry-after"], "1");
+        assert!(unread.is_closed(), "{path}: refused by its head alone, its body unread");
+    }
+    let (sender, body) = open_body();
+    assert_eq!(stream(&router, body).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(sender.is_closed());
+    // One without a length, as soon as there is one.
+    let (sender, body) = open_body();
+    sender.send(Ok(Bytes::from(rows(10_000)))).unwrap();
+    drop(sender);
+    assert_eq!(batch(&router, "", JSON, "", body).await.status, StatusCode::SERVICE_UNAVAILABLE);
+    let shed = "anomaly_requests_shed_total{reason=\"wait\"} 4\n";
+    assert!(get(&router, "/metrics").await.text().contains(shed));
+    // These wait for nobody.
+    assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
+    assert_eq!(batch(&router, "", JSON, "", rows(INLINE_ROWS)).await.status, StatusCode::OK);
+    assert_eq!(batch(&router, "", NDJSON, "", "[0.5,0.5]\n").await.lines().len(), 1);
+
+    holders.let_all_go().await;
+    for batch in let_in {
+        assert_eq!(batch.await.unwrap(), StatusCode::OK);
+    }
+    assert_eq!(ask().await.unwrap(), StatusCode::OK);
 }

@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::fixture::{FAR_AWAY, ORDINARY, directory, empty, get, http, post, public, send, trained};
 use crate::app;
+use crate::edge::Edge;
 use crate::model::Loaded;
 use crate::page::{self, Keep};
 use crate::state::App;
@@ -24,14 +25,14 @@ fn keeping(keep: Keep) -> Arc<App> {
     Arc::new(app)
 }
 
-async fn data(router: &axum::Router) -> Value {
+async fn data(router: &Arc<Edge>) -> Value {
     let answer = get(router, DATA).await;
     assert_eq!((answer.status, answer.header("cache-control")), (StatusCode::OK, "no-store"));
     answer.json()
 }
 
 /// The anomalies, when there are so many.
-async fn anomalies(router: &axum::Router, wanted: usize) -> Value {
+async fn anomalies(router: &Arc<Edge>, wanted: usize) -> Value {
     for _ in 0..60_000 {
         let recent = data(router).await["recent"].take();
         if recent["rows"].as_array().unwrap().len() >= wanted {

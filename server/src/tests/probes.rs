@@ -8,6 +8,7 @@ use http::StatusCode;
 
 use super::fixture::{directory, empty, get, loaded, post, public, trained};
 use crate::app;
+use crate::edge::Edge;
 use crate::model::{DESCRIPTION_FILE, LoadError, Loaded, MODEL_FILE, load_until_served};
 
 #[tokio::test]
@@ -77,7 +78,7 @@ async fn a_model_that_appears_later_is_loaded_without_a_restart() {
     assert_eq!(get(&router, "/readyz").await.status, StatusCode::OK);
 }
 
-async fn wait_for_detail(router: &axum::Router, part: &str) {
+async fn wait_for_detail(router: &Arc<Edge>, part: &str) {
     let mut answer = get(router, "/readyz").await;
     for _ in 0..1_000 {
         if answer.status != StatusCode::OK && answer.json()["detail"].to_string().contains(part) {

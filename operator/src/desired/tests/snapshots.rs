@@ -79,7 +79,7 @@ fn pod_with_limits_page_log_and_tls() {
     let world = World::ready().with_tls().edited(|spec| {
         let serving = "{replicas: 2, tls: {secretName: certificate}, accessLog: sampled,
             page: {recentVerdicts: true, recentValues: true},
-            limits: {maxBodyBytes: 2048, maxBatchRows: 1, maxConcurrentRows: 2, maxConcurrentRequests: 3, maxConnections: 4,
+            limits: {maxBodyBytes: 2048, maxBatchRows: 1, maxConcurrentRows: 2, maxBatchWaitMilliseconds: 9, maxConcurrentRequests: 3, maxConnections: 4,
                      requestTimeoutSeconds: 60, headerTimeoutSeconds: 6, stallTimeoutSeconds: 7, idleTimeoutSeconds: 8}}";
         spec.serving = serde_yaml::from_str(serving).unwrap();
         spec.monitoring = serde_yaml::from_str("{driftFeatures: [sd, mean]}").unwrap();

@@ -20,6 +20,7 @@ use super::health::{HealthCheckRequest, HealthCheckResponse};
 use super::inference::grpc_inference_service_server::GrpcInferenceService;
 use super::inference::model_infer_request::InferInputTensor;
 use super::inference::*;
+use crate::backlog::Place;
 use crate::pool::INLINE_BYTES;
 use crate::problem::Problem;
 use crate::state::{App, Served};
@@ -66,10 +67,11 @@ impl Calls {
             let mut held = part.lock().unwrap_or_else(PoisonError::into_inner);
             score::hold(app, &served, &outputs, count, beside, &mut held)?;
         }
-        let rows = rows(app, &served, arranged, heads, contents).await?;
+        let mut place = app.pool.place();
+        let rows = rows(app, &served, arranged, heads, contents, &mut place).await?;
         let column = |(output, encoding)| Column::new(output, encoding, count, served.width());
         let columns = outputs.into_iter().map(column).collect();
-        let columns = score::score(app, &served, rows, columns).await?;
+        let columns = score::score(app, &served, rows, columns, place).await?;
         let message = answer::message(app, &served, request.id, count, columns, raw);
         let mut response = Response::new(message);
         response.extensions_mut().insert(Arc::new(reserved));
@@ -110,8 +112,10 @@ async fn rows(
     arranged: Arranged,
     heads: Vec<Head>,
     contents: Vec<Content>,
+    place: &mut Place,
 ) -> Result<Rows, Problem> {
     const BYTES_A_VALUE: usize = 8;
+    let count = arranged.rows;
     let small = arranged.rows.saturating_mul(served.width()) <= INLINE_BYTES / BYTES_A_VALUE;
     let model = Arc::clone(served);
     let check = move || {
@@ -121,7 +125,11 @@ async fn rows(
             .collect::<Result<_, _>>()?;
         Rows::new(arranged, &heads, values, &model)
     };
-    if small { check() } else { app.pool.run(check).await? }
+    if small {
+        return check();
+    }
+    place.take(count)?;
+    app.pool.run_for(place, check).await?
 }
 
 #[tonic::async_trait]

@@ -1,21 +1,24 @@
 //! The same over gRPC: in-process against the routes, and over a socket where the connection matters.
 
+use std::convert::Infallible;
 use std::io::Write as _;
+use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::Router;
 use axum::body::Body;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use futures::future::BoxFuture;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use proptest::prelude::*;
 use prost::Message as _;
 use tonic::{Code, Status};
-use tower::ServiceExt as _;
 
 use super::super::fixture::{empty, limited, loaded};
 use crate::app;
 use crate::config::Limits;
+use crate::edge::Edge;
 use crate::oip::grpc::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::oip::grpc::inference::infer_parameter::ParameterChoice;
 use crate::oip::grpc::inference::model_infer_request::{InferInputTensor, InferRequestedOutputTensor};
@@ -26,10 +29,29 @@ use crate::oip::grpc::inference::{
 use crate::oip::grpc::{INFER, http_status};
 use crate::state::App;
 
-type Client = GrpcInferenceServiceClient<Router>;
+type Client = GrpcInferenceServiceClient<Asked>;
 
-fn client(router: &Router) -> Client {
-    GrpcInferenceServiceClient::new(router.clone()).max_decoding_message_size(usize::MAX)
+/// The port as a client's connection to it.
+#[derive(Clone)]
+struct Asked(Arc<Edge>);
+
+impl tower::Service<http::Request<tonic::body::Body>> for Asked {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<tonic::body::Body>) -> Self::Future {
+        let edge = Arc::clone(&self.0);
+        Box::pin(async move { Ok(edge.serve(request.map(Body::new)).await) })
+    }
+}
+
+fn client(router: &Arc<Edge>) -> Client {
+    GrpcInferenceServiceClient::new(Asked(Arc::clone(router))).max_decoding_message_size(usize::MAX)
 }
 
 fn grpc() -> Client {
@@ -258,7 +280,7 @@ async fn unread(app: &std::sync::Arc<App>) -> axum::response::Response {
     let message = ModelInferRequest { outputs, ..raw(&[0.5; 12_500], 6_250) }.encode_to_vec();
     let request = Request::post(INFER).header("content-type", "application/grpc");
     let request = request.body(Body::from(frame(&message, false))).unwrap();
-    let answer = app::grpc(app).oneshot(request).await.unwrap();
+    let answer = app::grpc(app).serve(request).await;
     assert_eq!(http_status(&answer), StatusCode::OK);
     answer
 }
@@ -302,7 +324,7 @@ fn frame(message: &[u8], packed: bool) -> Vec<u8> {
 async fn call(path: &str, encoding: &str, body: Vec<u8>) -> axum::response::Response {
     let request =
         Request::post(path).header("content-type", "application/grpc").header("grpc-encoding", encoding);
-    app::grpc(&loaded(None)).oneshot(request.body(Body::from(body)).unwrap()).await.unwrap()
+    app::grpc(&loaded(None)).serve(request.body(Body::from(body)).unwrap()).await
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {

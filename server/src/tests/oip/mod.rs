@@ -7,17 +7,19 @@ mod inputs;
 mod metadata;
 mod outputs;
 
-use axum::Router;
+use std::sync::Arc;
+
 use axum::body::Body;
 use http::{Request, StatusCode};
 use serde_json::{Value, json};
 
 use super::fixture::{Answer, post, send};
+use crate::edge::Edge;
 
 const INFER: &str = "/v2/models/machine/infer";
 
 /// JSON, then binary data, with the header that says where it begins.
-async fn infer_binary(router: &Router, json: &Value, binary: &[u8]) -> Answer {
+async fn infer_binary(router: &Arc<Edge>, json: &Value, binary: &[u8]) -> Answer {
     let json = json.to_string();
     let request = Request::post(INFER)
         .header("content-type", "application/octet-stream")
@@ -25,7 +27,7 @@ async fn infer_binary(router: &Router, json: &Value, binary: &[u8]) -> Answer {
     send(router, request.body(Body::from([json.as_bytes(), binary].concat())).unwrap()).await
 }
 
-async fn infer(router: &Router, json: &Value) -> Answer {
+async fn infer(router: &Arc<Edge>, json: &Value) -> Answer {
     post(router, INFER, json.to_string()).await
 }
 

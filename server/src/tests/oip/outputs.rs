@@ -4,7 +4,6 @@ use axum::body::Body;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use tower::ServiceExt as _;
 
 use super::super::fixture::{Answer, http, limited, loaded};
 use super::{data, error, infer};
@@ -140,7 +139,7 @@ async fn the_memory_of_contributions_is_held_until_they_have_been_read() {
     let input = json!({"name": "x", "datatype": "FP64", "shape": [2_000, 2], "data": vec![1; 4_000]});
     let body = json!({"inputs": [input], "outputs": [{"name": "contributions", "parameters": {"binary_data": true}}]});
     let request = Request::post(super::INFER).body(Body::from(body.to_string())).unwrap();
-    let answer = app::http(&app).oneshot(request).await.unwrap();
+    let answer = app::http(&app).serve(request).await;
     assert_eq!(answer.status(), StatusCode::OK);
     let whole = || app.bodies.raise(&mut None, 200_000);
     assert!(whole().is_err());
