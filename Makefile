@@ -5,7 +5,7 @@ SHELL := /bin/bash
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
-.PHONY: bench-serving accuracy
+.PHONY: bench bench-serving accuracy
 .PHONY: help up down status run fmt lint unit clients schemathesis dashboards chart-test rules e2e e2e-faults test crds clean-cache
 
 help: ## list the targets
@@ -56,6 +56,9 @@ e2e: ## end-to-end tests on a cluster of their own, removed at the end
 
 accuracy: ## the detectors on 20 labelled data sets, beside scikit-learn's forest; fails where a bound is missed
 	@cargo run --release --locked --quiet -p detectors --example accuracy
+
+bench: ## scoring and fitting beside other isolation forests in the same run, 15 minutes; BENCH_QUICK=1: 3; needs Python 3.11
+	@hack/bench-detectors.sh
 
 bench-serving: ## what a request costs, beside a FastAPI service in the same run; needs two quiet cores
 	@hack/bench-serving.sh

@@ -35,6 +35,11 @@ pub trait Detector: Sized {
         0
     }
 
+    /// What the user should know about these rows that fitting need not find out: it may take longer than the fit.
+    fn inspect(&self, _rows: &CheckedMatrix, _features: &[String]) -> Option<Warning> {
+        None
+    }
+
     /// d, the length of the rows that can be measured.
     fn columns(&self) -> usize;
 
@@ -147,6 +152,12 @@ macro_rules! fitted {
                         let (detector, warnings) = crate::$name::fit(parameters, features, rows)?;
                         Ok((Self::$name(Box::new(detector)), warnings))
                     })+
+                }
+            }
+
+            pub(crate) fn inspect(&self, rows: &CheckedMatrix, features: &[String]) -> Option<Warning> {
+                match self {
+                    $(Self::$name(detector) => detector.inspect(rows, features),)+
                 }
             }
 

@@ -20,10 +20,11 @@ use std::collections::BTreeMap;
 
 use ndarray::ArrayView2;
 
-use crate::columns::{self, ColumnSummary};
+use crate::columns;
 use crate::config::IsolationForestParameters;
 use crate::description::Warning;
 use crate::detector::{Detector, FitError};
+use crate::distinct;
 use crate::explanation::Level;
 use crate::matrix::{CheckedMatrix, in_range};
 use crate::threshold::Line;
@@ -144,14 +145,18 @@ impl IsolationForest {
         (self.routes_missing, self.routes_infinite)
     }
 
-    /// [`Detector::measure_row`] by a given kernel: the same bits by each.
-    pub fn measure_row_by(&self, kernel: Kernel, row: &[f64]) -> f64 {
+    /// [`Detector::measure_row`] by a given kernel, of f64 or f32: the same bits by each.
+    pub fn measure_row_by<V: Copy + Into<f64>>(&self, kernel: Kernel, row: &[V]) -> f64 {
         assert_eq!(row.len(), self.columns(), "a row has all columns");
         self.layout.sum(kernel, row)
     }
 
-    /// [`Detector::measure`] by a given kernel: the same bits by each.
-    pub fn measure_by(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
+    /// [`Detector::measure`] by a given kernel, of rows of f64 or f32: the same bits by each, and for an f32 those of the
+    /// f64 that is equal to it.
+    pub fn measure_by<V>(&self, kernel: Kernel, rows: ArrayView2<'_, V>, measures: &mut [f64])
+    where
+        V: Copy + Into<f64>,
+    {
         assert_eq!(rows.dim(), (measures.len(), self.columns()), "one measure for each row, all columns");
         self.layout.sums(kernel, rows, measures);
     }
@@ -182,17 +187,20 @@ impl Detector for IsolationForest {
         if rows.rows() > u32::MAX as usize {
             return Err(FitError::TooManyRows { rows: rows.rows(), max: u32::MAX as usize });
         }
-        let summaries = columns::summarise(rows);
-        let medians: Vec<f64> = summaries.iter().map(|summary| summary.median).collect();
+        let medians = columns::typical(rows, parameters.seed());
         let max_samples = parameters.sample_size().min(rows.rows() as u32);
         let trees = grow::grow_forest(parameters, rows, &medians, max_samples);
         let forest = Self::from_trees(medians, max_samples, trees).expect("grown trees are well-formed");
-        let warnings = forest.warnings(&summaries, features);
+        let warnings = forest.no_splits(rows, features).into_iter().collect();
         Ok((forest, warnings))
     }
 
     fn seed(parameters: &Self::Parameters) -> u64 {
         parameters.seed()
+    }
+
+    fn inspect(&self, rows: &CheckedMatrix, features: &[String]) -> Option<Warning> {
+        columns::precision_loss(&distinct::count(rows, &self.medians), features)
     }
 
     fn columns(&self) -> usize {
@@ -258,15 +266,11 @@ impl Detector for IsolationForest {
 }
 
 impl IsolationForest {
-    fn warnings(&self, summaries: &[ColumnSummary], features: &[String]) -> Vec<Warning> {
+    fn no_splits(&self, rows: &CheckedMatrix, features: &[String]) -> Option<Warning> {
         let trees = self.layout.trees();
         let unsplit = (0..trees.len()).filter(|&tree| trees.depth(tree) == 0).count();
-        let mut warnings = Vec::new();
         // Exactly "more than 1 %", without floating point.
-        if unsplit * 100 > trees.len() {
-            warnings.push(columns::no_splits(unsplit, trees.len(), summaries, features));
-        }
-        warnings.extend(columns::precision_loss(summaries, features));
-        warnings
+        let many = unsplit * 100 > trees.len();
+        many.then(|| columns::no_splits(unsplit, trees.len(), &columns::summarise(rows), features))
     }
 }

@@ -39,6 +39,8 @@ mod columns;
 #[cfg(feature = "engine")]
 pub mod detector;
 #[cfg(feature = "engine")]
+mod distinct;
+#[cfg(feature = "engine")]
 pub mod explanation;
 #[cfg(feature = "engine")]
 mod extended_isolation_forest;

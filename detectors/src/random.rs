@@ -47,33 +47,75 @@ impl Random {
     }
 }
 
-/// Draws without replacement from 0..n in time proportional to the number drawn, however large n is.
+/// Draws without replacement from 0..n: a Fisher–Yates shuffle of which only what was moved is kept, so that neither
+/// time nor memory depend on n.
 #[derive(Clone, Debug)]
 pub(crate) struct Urn {
-    /// 0..n in order between draws.
-    order: Vec<u32>,
-    swaps: Vec<u32>,
+    n: u32,
+    moved: Moved,
 }
 
 impl Urn {
     pub(crate) fn new(n: u32) -> Self {
-        Self { order: (0..n).collect(), swaps: Vec::new() }
+        Self { n, moved: Moved::default() }
     }
 
-    /// Fills `drawn` with `count` ≤ n different numbers: the head of a Fisher–Yates shuffle, which is undone
-    /// afterwards, so that a draw depends on the generator alone and not on earlier draws.
+    /// Fills `drawn` with `count` ≤ n different numbers, the head of the shuffled 0..n, which depends on the generator
+    /// alone and not on earlier draws.
     pub(crate) fn draw(&mut self, count: u32, random: &mut Random, drawn: &mut Vec<u32>) {
-        let n = self.order.len() as u32;
-        self.swaps.clear();
-        for at in 0..count {
-            let other = at + random.below(n - at);
-            self.order.swap(at as usize, other as usize);
-            self.swaps.push(other);
-        }
+        self.moved.clear(count as usize);
         drawn.clear();
-        drawn.extend_from_slice(&self.order[..count as usize]);
-        for (at, &other) in self.swaps.iter().enumerate().rev() {
-            self.order.swap(at, other as usize);
+        drawn.reserve(count as usize);
+        for at in 0..count {
+            let other = at + random.below(self.n - at);
+            let here = self.moved.get(at);
+            drawn.push(self.moved.replace(other, here));
+        }
+    }
+}
+
+/// What stands at places of the shuffled 0..n that does not stand where it began: a table with open addressing.
+#[derive(Clone, Debug, Default)]
+struct Moved {
+    /// Place and number; nothing is at place u32::MAX.
+    entries: Vec<(u32, u32)>,
+    shift: u32,
+}
+
+impl Moved {
+    const NONE: u32 = u32::MAX;
+
+    /// Forgets all, and makes room for so many.
+    fn clear(&mut self, count: usize) {
+        let size = (2 * count).next_power_of_two().max(2);
+        self.entries.clear();
+        self.entries.resize(size, (Self::NONE, 0));
+        self.shift = 32 - size.ilog2().min(32);
+    }
+
+    /// The index of a place's entry, or of the one that it would get.
+    fn find(&self, place: u32) -> usize {
+        let mut at = (place.wrapping_mul(0x9e37_79b9) >> self.shift) as usize;
+        while self.entries[at].0 != place && self.entries[at].0 != Self::NONE {
+            // (the length is a power of two)
+            at = (at + 1) & (self.entries.len() - 1);
+        }
+        at
+    }
+
+    fn get(&self, place: u32) -> u32 {
+        match self.entries[self.find(place)] {
+            (Self::NONE, _) => place,
+            (_, number) => number,
+        }
+    }
+
+    /// Puts a number in a place and returns what stood there.
+    fn replace(&mut self, place: u32, number: u32) -> u32 {
+        let at = self.find(place);
+        match std::mem::replace(&mut self.entries[at], (place, number)) {
+            (Self::NONE, _) => place,
+            (_, before) => before,
         }
     }
 }

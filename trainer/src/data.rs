@@ -5,6 +5,7 @@
 //! a number or not finite ends the reading.
 
 mod error;
+mod plain;
 pub mod records;
 mod suggest;
 
@@ -32,8 +33,11 @@ pub fn read_csv(input: impl Read, features: &[String], origin: &str) -> Result<C
     let columns = Columns::find(&header, features).map_err(|p| located(p.into()))?;
 
     let mut values = Vec::new();
-    while let Some(record) = records.next_record().map_err(located)? {
-        columns.read(&record, &mut values).map_err(|fault| fault.into_error(origin, record.line))?;
+    while let Some((line, text)) = records.next_text().map_err(located)? {
+        if !columns.read_plain(text, &mut values) {
+            let record = records::record(line, text).map_err(located)?;
+            columns.read(&record, &mut values).map_err(|fault| fault.into_error(origin, line))?;
+        }
     }
     if values.is_empty() {
         return Err(located(Problem::NoRows.into()));
@@ -47,6 +51,8 @@ struct Columns {
     /// (index in the record, name), in the order of the features.
     wanted: Vec<(usize, String)>,
     width: usize,
+    /// For each cell of a record, the place of its value in a row; none where it is not wanted.
+    places: Vec<Option<usize>>,
 }
 
 /// A problem in one row; the column is absent when the row as a whole is at fault.
@@ -67,9 +73,50 @@ impl Columns {
         if features.is_empty() {
             return Err(Problem::NoFeatures);
         }
-        let wanted =
+        let wanted: Vec<(usize, String)> =
             features.iter().map(|f| Ok((position(&names, f)?, f.clone()))).collect::<Result<_, _>>()?;
-        Ok(Self { wanted, width: names.len() })
+        let mut places = vec![None; names.len()];
+        wanted.iter().enumerate().for_each(|(place, (index, _))| places[*index] = Some(place));
+        Ok(Self { wanted, width: names.len(), places })
+    }
+
+    /// Appends the values of a record of numbers; false, and nothing appended, where it is not that simple.
+    fn read_plain(&self, text: &str, values: &mut Vec<f64>) -> bool {
+        let begin = values.len();
+        values.resize(begin + self.wanted.len(), f64::NAN);
+        let simple = self.fill(text, &mut values[begin..]);
+        if !simple {
+            values.truncate(begin);
+        }
+        simple
+    }
+
+    fn fill(&self, text: &str, row: &mut [f64]) -> bool {
+        let mut rest = text;
+        for (index, place) in self.places.iter().enumerate() {
+            let ends = |end: usize| rest.as_bytes().get(end).is_none_or(|&byte| byte == b',');
+            let plain = place.and_then(|_| plain::number(rest.as_bytes())).filter(|(_, end)| ends(*end));
+            let end = match plain {
+                Some((_, end)) => end,
+                None => rest.bytes().position(|byte| byte == b',' || byte == b'"').unwrap_or(rest.len()),
+            };
+            if let Some(place) = *place {
+                row[place] = match plain {
+                    Some((value, _)) => value,
+                    None => match number(&rest[..end]) {
+                        Ok(value) => value,
+                        Err(_) => return false,
+                    },
+                };
+            }
+            match rest.as_bytes().get(end) {
+                Some(b',') => rest = &rest[end + 1..],
+                // A feature that is named twice has been given a value once.
+                None => return index + 1 == self.width && !row.iter().any(|value| value.is_nan()),
+                Some(_) => return false,
+            }
+        }
+        false
     }
 
     /// Appends one row's values.
@@ -128,6 +175,11 @@ pub fn number(cell: &str) -> Result<f64, Problem> {
     let text = cell.trim();
     if text.is_empty() {
         return Err(Problem::EmptyCell);
+    }
+    if let Some((value, length)) = plain::number(text.as_bytes())
+        && length == text.len()
+    {
+        return Ok(value);
     }
     let value: f64 = text.parse().map_err(|_| Problem::NotANumber { text: error::shown(text) })?;
     let spelled_out = text.trim_start_matches(['+', '-']).starts_with(|c: char| c.is_ascii_alphabetic());

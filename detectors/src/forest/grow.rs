@@ -5,6 +5,7 @@
 //! that a bootstrap draws twice count twice. Each tree has its own stream of random numbers, so the order in which
 //! trees are grown, or the number of threads, could never matter.
 
+use super::kernel::prefetch;
 use super::tree::TreeNode;
 use crate::columns::centre;
 use crate::config::IsolationForestParameters;
@@ -20,12 +21,18 @@ pub(super) fn grow_forest(
     medians: &[f64],
     max_samples: u32,
 ) -> Vec<Vec<TreeNode>> {
+    let random = |tree: u32| Random::new(parameters.seed(), PURPOSE, tree.into());
     let mut sampler = Sampler::new(parameters, rows, medians, max_samples);
+    let (mut sample, mut grower) = (Sample::default(), Grower::default());
+    let mut next = random(0);
+    sampler.draw(&mut next);
     (0..parameters.trees())
         .map(|tree| {
-            let mut random = Random::new(parameters.seed(), PURPOSE, tree.into());
-            let sample = sampler.sample(&mut random);
-            Grower::new(&sample, random).grow()
+            sampler.read(&mut sample);
+            // While this tree is grown, the rows of the next come from memory.
+            let mut random = std::mem::replace(&mut next, random(tree + 1));
+            sampler.draw(&mut next);
+            grower.grow(&sample, &mut random)
         })
         .collect()
 }
@@ -43,13 +50,15 @@ struct Sampler<'a> {
     bootstrap: bool,
     row_urn: Urn,
     column_urn: Urn,
-    /// Columns for each tree.
-    width: u32,
+    /// The rows and columns of the tree that is read next.
+    drawn_rows: Vec<u32>,
+    drawn_columns: Vec<u32>,
 }
 
-/// A tree's own rows and columns, centred and in 32 bits.
+/// A tree's own rows and columns, centred and in 32 bits. The memory is that of the tree before.
+#[derive(Default)]
 struct Sample {
-    /// Column after column.
+    /// Row after row.
     values: Vec<f32>,
     rows: u32,
     /// The forest's number of each of the sample's columns.
@@ -64,72 +73,94 @@ impl<'a> Sampler<'a> {
         max_samples: u32,
     ) -> Self {
         let columns = rows.columns() as u32;
-        let width = (parameters.max_features() * f64::from(columns)) as u32;
-        let drawn_from = if parameters.bootstrap() { 0 } else { rows.rows() as u32 };
+        let width = ((parameters.max_features() * f64::from(columns)) as u32).clamp(1, columns);
         Self {
             rows,
             medians,
             max_samples,
             bootstrap: parameters.bootstrap(),
-            row_urn: Urn::new(drawn_from),
+            row_urn: Urn::new(rows.rows() as u32),
             column_urn: Urn::new(columns),
-            width: width.clamp(1, columns),
+            drawn_rows: Vec::new(),
+            drawn_columns: (0..width).collect(),
         }
     }
 
-    fn sample(&mut self, random: &mut Random) -> Sample {
-        let mut chosen = Vec::with_capacity(self.max_samples as usize);
+    /// Draws a tree's rows and columns.
+    fn draw(&mut self, random: &mut Random) {
         if self.bootstrap {
             let n = self.rows.rows() as u32;
-            chosen.extend((0..self.max_samples).map(|_| random.below(n)));
+            self.drawn_rows.clear();
+            self.drawn_rows.extend((0..self.max_samples).map(|_| random.below(n)));
         } else {
-            self.row_urn.draw(self.max_samples, random, &mut chosen);
+            self.row_urn.draw(self.max_samples, random, &mut self.drawn_rows);
         }
-        let mut columns: Vec<u32> = (0..self.width).collect();
-        if (self.width as usize) < self.medians.len() {
-            self.column_urn.draw(self.width, random, &mut columns);
+        if self.drawn_columns.len() < self.medians.len() {
+            self.column_urn.draw(self.drawn_columns.len() as u32, random, &mut self.drawn_columns);
         }
-        let mut values = vec![0.0; chosen.len() * columns.len()];
-        for (at, &row) in chosen.iter().enumerate() {
-            let row = self.rows.row(row as usize);
-            for (column_values, &column) in values.chunks_exact_mut(chosen.len()).zip(&columns) {
-                column_values[at] = centre(row[column as usize], self.medians[column as usize]);
-            }
+        self.drawn_rows.iter().for_each(|&row| prefetch(self.rows.row(row as usize)));
+    }
+
+    /// Copies what was drawn last.
+    fn read(&self, sample: &mut Sample) {
+        let Sample { values, rows, columns } = sample;
+        *rows = self.max_samples;
+        columns.clone_from(&self.drawn_columns);
+        values.clear();
+        values.reserve(self.drawn_rows.len() * columns.len());
+        let drawn = self.drawn_rows.iter().map(|&row| self.rows.row(row as usize));
+        if columns.len() < self.medians.len() {
+            let centred =
+                |row: &[f64], column: u32| centre(row[column as usize], self.medians[column as usize]);
+            drawn.for_each(|row| values.extend(columns.iter().map(|&column| centred(row, column))));
+        } else {
+            let centred = |(&value, &median): (&f64, &f64)| centre(value, median);
+            drawn.for_each(|row| values.extend(row.iter().zip(self.medians).map(centred)));
         }
-        Sample { values, rows: self.max_samples, columns }
     }
 }
 
-/// Grows one tree from its sample, nodes in preorder.
-struct Grower<'a> {
-    sample: &'a Sample,
-    random: Random,
-    height_limit: u32,
-    nodes: Vec<TreeNode>,
-    /// The sample's rows; a node's rows are side by side.
+/// Grows one tree after the other from their samples, nodes in preorder.
+#[derive(Default)]
+struct Grower {
+    /// Where the sample's rows begin among its values; a node's rows are side by side.
     members: Vec<u32>,
     /// The sample's columns. In a node with `live` columns, those from `live` on are known to be constant in it, and
     /// then in all nodes below.
     candidates: Vec<u32>,
 }
 
-impl<'a> Grower<'a> {
-    fn new(sample: &'a Sample, random: Random) -> Self {
-        Self {
+/// One tree that is being grown.
+struct Growth<'a> {
+    sample: &'a Sample,
+    random: &'a mut Random,
+    members: &'a mut [u32],
+    candidates: &'a mut [u32],
+    height_limit: u32,
+    nodes: Vec<TreeNode>,
+}
+
+impl Grower {
+    fn grow(&mut self, sample: &Sample, random: &mut Random) -> Vec<TreeNode> {
+        let width = sample.columns.len() as u32;
+        self.members.clear();
+        self.members.extend((0..sample.rows).map(|row| row * width));
+        self.candidates.clear();
+        self.candidates.extend(0..width);
+        let mut growth = Growth {
             sample,
             random,
+            members: &mut self.members,
+            candidates: &mut self.candidates,
             height_limit: height_limit(sample.rows),
-            nodes: Vec::new(),
-            members: (0..sample.rows).collect(),
-            candidates: (0..sample.columns.len() as u32).collect(),
-        }
+            nodes: Vec::with_capacity(2 * sample.rows as usize),
+        };
+        growth.node(0, sample.rows as usize, 0, width as usize);
+        growth.nodes
     }
+}
 
-    fn grow(mut self) -> Vec<TreeNode> {
-        self.node(0, self.members.len(), 0, self.candidates.len());
-        self.nodes
-    }
-
+impl Growth<'_> {
     /// Grows the node that holds `members[begin..end]` and all below; returns its position.
     fn node(&mut self, begin: usize, end: usize, depth: u32, live: usize) -> u32 {
         let position = self.nodes.len();
@@ -138,7 +169,8 @@ impl<'a> Grower<'a> {
             return position as u32;
         }
         if let Some((column, threshold, live)) = self.draw_split(begin, end, live) {
-            let middle = self.partition(begin, end, column, threshold);
+            let middle =
+                begin + partition(&self.sample.values, &mut self.members[begin..end], column, threshold);
             let left = self.node(begin, middle, depth + 1, live);
             let right = self.node(middle, end, depth + 1, live);
             let column = self.sample.columns[column as usize];
@@ -152,50 +184,43 @@ impl<'a> Grower<'a> {
         while live > 0 {
             let drawn = self.random.below(live as u32) as usize;
             let column = self.candidates[drawn];
-            let (min, max) = self.range(begin, end, column);
+            let (min, max) = range(&self.sample.values, &self.members[begin..end], column);
             if min < max {
-                return Some((column, self.draw_threshold(min, max), live));
+                return Some((column, draw_threshold(self.random, min, max), live));
             }
             live -= 1;
             self.candidates.swap(drawn, live);
         }
         None
     }
+}
 
-    /// Uniform in [min, max): both sides of the split get a row.
-    fn draw_threshold(&mut self, min: f32, max: f32) -> f32 {
-        let (low, high) = (f64::from(min), f64::from(max));
-        let threshold = (low + self.random.unit() * (high - low)) as f32;
-        // Rounding may arrive at the maximum.
-        if threshold < max { threshold } else { min }
-    }
+/// Uniform in [min, max): both sides of the split get a row.
+fn draw_threshold(random: &mut Random, min: f32, max: f32) -> f32 {
+    let (low, high) = (f64::from(min), f64::from(max));
+    let threshold = (low + random.unit() * (high - low)) as f32;
+    // Rounding may arrive at the maximum.
+    if threshold < max { threshold } else { min }
+}
 
-    fn column(&self, column: u32) -> &[f32] {
-        let rows = self.sample.rows as usize;
-        &self.sample.values[column as usize * rows..][..rows]
-    }
+/// The smallest and the largest value of a column over some rows.
+fn range(values: &[f32], members: &[u32], column: u32) -> (f32, f32) {
+    members.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), &row| {
+        let value = values[(row + column) as usize];
+        (if value < min { value } else { min }, if value > max { value } else { max })
+    })
+}
 
-    fn range(&self, begin: usize, end: usize, column: u32) -> (f32, f32) {
-        let values = self.column(column);
-        self.members[begin..end].iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), &row| {
-            let value = values[row as usize];
-            (if value < min { value } else { min }, if value > max { value } else { max })
-        })
+/// Moves the rows that go left before those that go right; returns how many go left. Without branches: nobody could
+/// guess them.
+fn partition(values: &[f32], members: &mut [u32], column: u32, threshold: f32) -> usize {
+    let mut left = 0;
+    for at in 0..members.len() {
+        let row = members[at];
+        members.swap(at, left);
+        left += usize::from(values[(row + column) as usize] <= threshold);
     }
-
-    /// Moves the rows that go left before those that go right; returns where the latter begin.
-    fn partition(&mut self, begin: usize, end: usize, column: u32, threshold: f32) -> usize {
-        let rows = self.sample.rows as usize;
-        let values = &self.sample.values[column as usize * rows..][..rows];
-        let mut middle = begin;
-        for at in begin..end {
-            if values[self.members[at] as usize] <= threshold {
-                self.members.swap(at, middle);
-                middle += 1;
-            }
-        }
-        middle
-    }
+    left
 }
 
 #[cfg(test)]

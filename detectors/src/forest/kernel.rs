@@ -30,6 +30,20 @@ pub(super) use padded::{LANES, Lanes, Padded};
 /// The most slots that are cast on the stack.
 pub(super) const STACK_SLOTS: usize = 256;
 
+/// Asks the processor to bring the beginning of a row, up to 1 KiB, into its caches; nothing waits for it.
+#[inline(always)]
+pub(super) fn prefetch(row: &[f64]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in row.chunks(8).take(16) {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a hint, which may name any address. (A row may begin in the midst of a line: its end is in another.)
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
+            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().add(line.len() - 1).cast());
+        }
+    }
+}
+
 /// Checked trees, laid out for the kernels.
 #[derive(Clone, Debug)]
 pub(super) struct Layout(Padded);
@@ -49,7 +63,7 @@ impl Layout {
     }
 
     /// The sum of path lengths of one row of all columns.
-    pub(super) fn sum(&self, kernel: Kernel, row: &[f64]) -> f64 {
+    pub(super) fn sum<V: Copy + Into<f64>>(&self, kernel: Kernel, row: &[V]) -> f64 {
         let slots = self.0.slots();
         let sum = |values: &mut [f32]| {
             self.trees().slots().read(row, values);
@@ -59,7 +73,10 @@ impl Layout {
     }
 
     /// The sums of path lengths of a matrix of shape (n, d) into a slice of length n.
-    pub(super) fn sums(&self, kernel: Kernel, rows: ArrayView2<'_, f64>, sums: &mut [f64]) {
+    pub(super) fn sums<V>(&self, kernel: Kernel, rows: ArrayView2<'_, V>, sums: &mut [f64])
+    where
+        V: Copy + Into<f64>,
+    {
         let stride = self.0.stride();
         let block = tiles::tiles(&self.0).min(sums.len().div_ceil(LANES));
         let mut values = vec![Lanes::default(); block * stride];

@@ -22,10 +22,10 @@ impl Slot {
         self.missing < 0.0
     }
 
-    /// The value that splits compare; the row has all columns.
+    /// The value that splits compare; the row has all columns. What is an f32 already and not centred stays as it is.
     #[inline(always)]
-    pub(super) fn read(self, row: &[f64]) -> f32 {
-        let value = (row[self.column as usize] - self.median) as f32;
+    pub(super) fn read<V: Copy + Into<f64>>(self, row: &[V]) -> f32 {
+        let value = (row[self.column as usize].into() - self.median) as f32;
         if value.is_nan() { self.missing } else { value }
     }
 }
@@ -80,12 +80,12 @@ impl Slots {
     }
 
     /// Fills `values`, one for each slot, from a row of all columns.
-    pub(super) fn read(&self, row: &[f64], values: &mut [f32]) {
+    pub(super) fn read<V: Copy + Into<f64>>(&self, row: &[V], values: &mut [f32]) {
         values.iter_mut().zip(&self.slots).for_each(|(value, slot)| *value = slot.read(row));
     }
 
     /// As [`Slots::read`], for 16 rows side by side.
-    pub(super) fn read_tile(&self, rows: [&[f64]; LANES], values: &mut [Lanes]) {
+    pub(super) fn read_tile<V: Copy + Into<f64>>(&self, rows: [&[V]; LANES], values: &mut [Lanes]) {
         for (values, slot) in values.iter_mut().zip(&self.slots) {
             for (value, row) in values.0.iter_mut().zip(rows) {
                 *value = slot.read(row);

@@ -62,6 +62,7 @@ impl Model {
         let asked = threshold.check(detector)?;
         check_features(features, rows.columns())?;
         let (fitted, mut warnings) = Fitted::fit(&parameters, features, rows)?;
+        warnings.extend(fitted.inspect(rows, features));
 
         let measured = Measured::new(&fitted, rows, Fitted::seed(&parameters), MAX_CALIBRATION_ROWS);
         warnings.extend(measured.sampled_warning(rows.rows()));

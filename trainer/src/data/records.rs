@@ -38,6 +38,14 @@ impl<R: Read> Records<R> {
     /// # Errors
     /// [`Located`]: the input cannot be read on, or not be read without guessing.
     pub fn next_record(&mut self) -> Result<Option<Record<'_>>, Located> {
+        self.next_text()?.map(|(line, text)| record(line, text)).transpose()
+    }
+
+    /// The line and the text of the next record that is not blank, for [`record`]; `None` at the end.
+    ///
+    /// # Errors
+    /// As [`Records::next_record`], but for what is wrong with single cells.
+    pub fn next_text(&mut self) -> Result<Option<(u64, &str)>, Located> {
         let Some(line) = self.read_record()? else { return Ok(None) };
         let fault = |problem| Located { line: Some(line), problem };
         if self.raw.contains(&0) {
@@ -47,7 +55,7 @@ impl<R: Read> Records<R> {
         if line == 1 && text.contains('\r') && !text.contains('"') {
             return Err(fault(Problem::LoneCarriageReturn));
         }
-        Ok(Some(Record { line, cells: split(text).map_err(fault)? }))
+        Ok(Some((line, text)))
     }
 
     /// Fills `raw` with the next record, without its end of line; gives the line on which it begins.
@@ -105,6 +113,14 @@ impl<R: Read> Records<R> {
 
 fn count_quotes(raw: &[u8]) -> usize {
     raw.iter().filter(|b| **b == b'"').count()
+}
+
+/// The cells of a record's text.
+///
+/// # Errors
+/// [`Located`]: a cell whose quotes are misplaced.
+pub fn record(line: u64, text: &str) -> Result<Record<'_>, Located> {
+    Ok(Record { line, cells: split(text).map_err(|problem| Located { line: Some(line), problem })? })
 }
 
 /// Cuts a record at its commas.

@@ -42,6 +42,15 @@ fn numbers_are_read_as_people_and_programs_write_them() {
 }
 
 #[test]
+fn a_row_reads_the_same_whatever_way_its_neighbours_are_written() {
+    let text = "t,a,b\n\"x\",0.12345678901234567,-1\nx,0.12345678901234567,-1\nx,1e2,\"-1\"\nx,100, -1 \n";
+    assert_eq!(
+        read(text, &["b", "a"]).unwrap(),
+        [[-1.0, 0.12345678901234567], [-1.0, 0.12345678901234567], [-1.0, 100.0], [-1.0, 100.0]]
+    );
+}
+
+#[test]
 fn every_refusal_says_where_what_and_of_which_source() {
     let mut said = Vec::new();
     for (case, text) in [

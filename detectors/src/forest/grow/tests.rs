@@ -87,7 +87,10 @@ fn sampling_without_replacement_takes_every_row_once() {
     let rows = table(50, 1, |row, _| row as f64);
     let parameters = config().check().unwrap();
     let mut sampler = Sampler::new(&parameters, &rows, &[0.0], 50);
-    let mut values = sampler.sample(&mut Random::new(0, PURPOSE, 0)).values;
+    sampler.draw(&mut Random::new(0, PURPOSE, 0));
+    let mut sample = Sample::default();
+    sampler.read(&mut sample);
+    let mut values = sample.values;
     values.sort_unstable_by(f32::total_cmp);
     assert_eq!(values, (0..50_u8).map(f32::from).collect::<Vec<f32>>());
 }
@@ -96,8 +99,12 @@ fn sampling_without_replacement_takes_every_row_once() {
 fn a_bootstrap_draws_some_rows_twice_and_counts_them_twice() {
     let rows = table(50, 1, |row, _| row as f64);
     let bootstrap = IsolationForestConfig { bootstrap: true, ..config() };
-    let mut sampler_parameters = Sampler::new(&bootstrap.check().unwrap(), &rows, &[0.0], 50);
-    let values = sampler_parameters.sample(&mut Random::new(0, PURPOSE, 0)).values;
+    let parameters = bootstrap.check().unwrap();
+    let mut sampler = Sampler::new(&parameters, &rows, &[0.0], 50);
+    sampler.draw(&mut Random::new(0, PURPOSE, 0));
+    let mut sample = Sample::default();
+    sampler.read(&mut sample);
+    let values = &sample.values;
     let distinct: HashSet<u32> = values.iter().map(|value| value.to_bits()).collect();
     assert!((25..40).contains(&distinct.len()), "about 1 − 1/e of 50, not {}", distinct.len());
     assert!(grow(&bootstrap, &rows).iter().all(|tree| leaf_rows(tree) == 50));
@@ -150,8 +157,7 @@ proptest! {
     fn thresholds_lie_in_the_half_open_range(seed: u64, a in any::<f32>(), b in any::<f32>()) {
         prop_assume!(a.is_finite() && b.is_finite() && a != b);
         let (min, max) = (a.min(b), a.max(b));
-        let sample = Sample { values: vec![min, max], rows: 2, columns: vec![0] };
-        let threshold = Grower::new(&sample, Random::new(seed, PURPOSE, 0)).draw_threshold(min, max);
+        let threshold = draw_threshold(&mut Random::new(seed, PURPOSE, 0), min, max);
         prop_assert!(min <= threshold && threshold < max, "{min} {threshold} {max}");
     }
 

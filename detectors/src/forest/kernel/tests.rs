@@ -178,6 +178,27 @@ fn transposed_rows_score_as_they_are() {
 }
 
 #[test]
+fn rows_of_32_bits_score_as_the_equal_ones_of_64() {
+    let mut bits = Bits(8);
+    for (depth, columns) in [(6, 3), (6, 30), (12, 3)] {
+        let forest = bits.forest(9, depth, columns);
+        let short: Vec<f32> = bits.rows(50, columns).into_iter().map(|value| value as f32).collect();
+        let long: Vec<f64> = short.iter().map(|&value| value.into()).collect();
+        let (mut from_short, mut from_long) = ([0.0; 50], [0.0; 50]);
+        for &kernel in Kernel::all() {
+            forest.measure_by(
+                kernel,
+                ArrayView2::from_shape((50, columns), &short).unwrap(),
+                &mut from_short,
+            );
+            forest.measure_by(kernel, ArrayView2::from_shape((50, columns), &long).unwrap(), &mut from_long);
+            assert_eq!(from_short, from_long);
+            assert_eq!(forest.measure_row_by(kernel, &short[..columns]), from_long[0]);
+        }
+    }
+}
+
+#[test]
 fn the_chosen_kernel_is_one_of_the_processors() {
     assert!(Kernel::all().iter().any(|kernel| kernel.name() == Kernel::chosen().name()));
     assert_eq!(Kernel::all()[0].name(), "portable");

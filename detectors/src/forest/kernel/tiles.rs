@@ -20,10 +20,10 @@ pub(super) fn tiles(padded: &Padded) -> usize {
 }
 
 /// Fills the tiles with the rows of a block; lanes beyond its end repeat the last row.
-pub(super) fn fill<'a>(
+pub(super) fn fill<'a, V: Copy + Into<f64>>(
     slots: &Slots,
-    rows: ArrayView2<'_, f64>,
-    copy: &mut Vec<f64>,
+    rows: ArrayView2<'_, V>,
+    copy: &mut Vec<V>,
     tiles: impl Iterator<Item = &'a mut [Lanes]>,
 ) {
     let (count, columns) = rows.dim();
@@ -36,7 +36,7 @@ pub(super) fn fill<'a>(
         }
     };
     for (tile, values) in tiles.enumerate().take(count.div_ceil(LANES)) {
-        let rows: [&[f64]; LANES] = std::array::from_fn(|lane| {
+        let rows: [&[V]; LANES] = std::array::from_fn(|lane| {
             let row = (tile * LANES + lane).min(count - 1);
             &contiguous[row * columns..][..columns]
         });
