@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# bench-detectors.sh: scoring and fitting beside scikit-learn, isotree, onnxruntime, coniferest, treelite, tl2cgen and YDF, in one run
+# bench-detectors.sh [PART…]: scoring and fitting beside scikit-learn, isotree, onnxruntime, coniferest, treelite, tl2cgen and YDF, in one run
 # on the same data; Markdown on the standard output. Takes about 15 minutes on a machine that is otherwise idle; BENCH_QUICK=1: 3.
 # The peers are installed into a virtual environment in the cache; what cannot be is named and left out. Needs Python 3.11.
 set -euo pipefail
@@ -40,4 +40,4 @@ echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cor
 "$venv/bin/python" -m pip freeze --disable-pip-version-check 2>/dev/null |
   grep -iE '^(scikit-learn|isotree|onnxruntime|skl2onnx|coniferest|treelite|tl2cgen|ydf|numpy)==' | xargs | sed 's/==/ /g; s/$/./'
 exec env OMP_WAIT_POLICY=passive "$venv/bin/python" "$here/bench-detectors/bench.py" \
-  target/release/examples/measure target/release/examples/revision
+  target/release/examples/measure target/release/examples/revision "$@"

@@ -1,7 +1,8 @@
 """Scoring and fitting beside other programs: the same data and forest, one run after another by turns, medians as Markdown.
 
-bench.py MEASURE REVISION: the two programs of this project, `detectors/examples/measure.rs` and
-`trainer/examples/revision.rs`. BENCH_QUICK=1 takes three minutes instead of fifteen.
+bench.py MEASURE REVISION [PART…]: the two programs of this project, `detectors/examples/measure.rs` and
+`trainer/examples/revision.rs`; parts are `fit` and forests as 256x10, all by default. BENCH_QUICK=1 takes three minutes instead
+of fifteen.
 """
 
 import os
@@ -100,15 +101,15 @@ def single_rows(ours, others, rows):
     return {name: 1e9 * statistics.median(values) for name, values in times.items()}
 
 
-def scoring(ours):
+def scoring(ours, forests):
     from sklearn.ensemble import IsolationForest
 
     kinds = ["1 row", *(f"{size:,} rows, {threads} thread{'s'[:threads - 1]}" for size in BATCHES for threads in (1, 2))]
     kernels = []
-    for sample, columns in FORESTS:
+    for sample, columns in forests:
         label = f"{TREES} × {sample:,}, {columns} columns"
         rows = data(BATCHES[-1], columns, 2)
-        forest = IsolationForest(TREES, max_samples=sample, random_state=1, contamination=0.01).fit(data(20_000, columns, 1))
+        forest = IsolationForest(n_estimators=TREES, max_samples=sample, random_state=1, contamination=0.01).fit(data(20_000, columns, 1))
         ours.load(forest, rows)
         agreement(forest, ours, rows)
         others = make_peers(forest, data(20_000, columns, 1))
@@ -147,7 +148,7 @@ def fitting(ours, revision):
 
     rows = data(1_000_000, 10, 3)
     ours.load(None, rows)
-    forest = IsolationForest(TREES, max_samples=256, random_state=1).fit(rows[:1_000])
+    forest = IsolationForest(n_estimators=TREES, max_samples=256, random_state=1).fit(rows[:1_000])
     others = [peer for peer in make_peers(forest, rows[:1_000]) if hasattr(peer, "fit")]
     times = {name: [] for name in ["fit", "fit + threshold", *(peer.name for peer in others)]}
     layouts = {peer.name: getattr(peer, "layout", lambda rows: rows)(rows) for peer in others}
@@ -174,16 +175,20 @@ def fitting(ours, revision):
 
 
 def main():
-    measure, revision = sys.argv[1:]
+    measure, revision, *parts = sys.argv[1:]
+    parts = parts or [*(f"{sample}x{columns}" for sample, columns in FORESTS), "fit"]
+    forests = [tuple(map(int, part.split("x"))) for part in parts if part != "fit"]
     begin = time.time()
     with tempfile.TemporaryDirectory(prefix="bench-detectors-") as folder:
         ours = Ours(measure, folder)
         print(f"Kernels: {ours.ask('kernels')}.")
-        scoring(ours)
+        if forests:
+            scoring(ours, forests)
         ours.close()
-        ours = Ours(measure, folder)
-        fitting(ours, revision)
-        ours.close()
+        if "fit" in parts:
+            ours = Ours(measure, folder)
+            fitting(ours, revision)
+            ours.close()
     say(f"done in {time.time() - begin:.0f} s")
 
 
