@@ -57,6 +57,68 @@ def robust_z_score(train):
     return lambda x: np.abs(z(x)).max(axis=1)
 
 
+def hbos(train):
+    """Goldstein & Dengel 2012: Σ −ln height of the bin, the tallest bin of a column being 1 and none below 1/(n + 1).
+    Equally wide bins after Freedman & Diaconis, 5 to 100; a column of at most 20 values has one bin for each."""
+    n, floor = len(train), 1 / (len(train) + 1)
+
+    def heights(column, x):
+        values, counts = np.unique(column, return_counts=True)
+        if len(values) <= 20:
+            found = np.array([counts[values == one].sum() for one in x])
+        else:
+            width = 2 * iqr(column) / n ** (1 / 3)
+            bins = 100 if width == 0 else int(np.clip(np.ceil(np.ptp(column) / width), 5, 100))
+            counts, edges = np.histogram(column, bins)
+            at = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, bins - 1)
+            found = np.where((x < edges[0]) | (x > edges[-1]), 0, counts[at])
+        return np.maximum(found / counts.max(), floor)
+
+    return lambda x: sum(-np.log(heights(train[:, j], x[:, j])) for j in range(train.shape[1]))
+
+
+def excess(column):
+    """The mean excess of the largest values above the 95 % quantile, or else the median."""
+    for share in (0.95, 0.5):
+        quantile = np.quantile(column, share, method="inverted_cdf" if share > 0.5 else "linear")
+        if (column > quantile).any():
+            return (column[column > quantile] - quantile).mean()
+    return column.std()
+
+
+def tails(train):
+    """−ln of both tails of each value, #{xᵢ ≤ x}/(n + 1) and #{xᵢ ≥ x}/(n + 1); beyond the training rows the tail falls by
+    exp(−distance / mean excess). And −ln of the tail that the skewness points to. Constant columns say nothing."""
+    n = len(train)
+
+    def one(column, x):
+        def right(column, x):
+            rank = np.array([(column >= value).sum() for value in x])
+            distance = np.maximum(x - column.max(), 0)
+            return -np.log(np.maximum(rank, 1) / (n + 1)) + np.where(rank == 0, distance / excess(column), 0)
+
+        u_right, u_left = right(column, x), right(-column, -x)
+        skewness = ((column - column.mean()) ** 3).mean()
+        return u_left, u_right, u_left if skewness < 0 else u_right
+
+    live = [j for j in range(train.shape[1]) if np.ptp(train[:, j]) > 0]
+    return lambda x: np.array([one(train[:, j], x[:, j]) for j in live])
+
+
+def ecod(train):
+    """Li et al. 2022, as the authors compute it: Σ of the larger of the skewed tail and the mean of both."""
+    def outlyingness(x):
+        left, right, skewed = tails(train)(x).transpose(1, 0, 2)
+        return np.maximum(skewed, (left + right) / 2).sum(axis=0)
+
+    return outlyingness
+
+
+def copod(train):
+    """Li et al. 2020, algorithm 1: the largest of the sums of left, right and skewed tails."""
+    return lambda x: tails(train)(x).sum(axis=0).max(axis=0)
+
+
 # --- Neighbours ---------------------------------------------------------------------------------------------------
 
 
@@ -299,13 +361,16 @@ def tables():
 def cases():
     """Detector, parameters as in the resource, the function, and which tables it is for."""
     yield "robustZScore", {}, robust_z_score, None
+    yield "hbos", {}, hbos, None
+    yield "ecod", {}, ecod, None
+    yield "copod", {}, copod, None
     yield "nearestNeighbors", {"neighbors": 20}, lambda train: nearest_neighbors(train, 20), None
     yield "nearestNeighbors", {"neighbors": 3}, lambda train: nearest_neighbors(train, 3), ["normal", "mixed"]
     yield "localOutlierFactor", {"neighbors": 20}, lambda train: local_outlier_factor(train, 20), None
     yield "localOutlierFactor", {"neighbors": 5}, lambda train: local_outlier_factor(train, 5), ["normal", "one-column"]
     yield "principalComponents", {"variance": 0.999}, lambda train: principal_components(train, 0.999), None
     yield "principalComponents", {"variance": 0.8}, lambda train: principal_components(train, 0.8), ["normal", "factors"]
-    yield "robustCovariance", {"supportFraction": 0.75}, lambda train: robust_covariance(train, 0.75), ["normal", "one-column"]
+    yield "robustCovariance", {"supportFraction": 0.75}, lambda train: robust_covariance(train, 0.75), ["normal", "one-column", "factors"]
     yield "robustCovariance", {"supportFraction": 0.6}, lambda train: robust_covariance(train, 0.6), ["normal"]
 
 
