@@ -257,3 +257,13 @@ fn thousands_of_columns_are_fitted_or_refused_with_what_to_do() {
         }
     }
 }
+
+#[test]
+fn an_extended_forest_fits_a_revision_with_all_the_columns_that_it_takes() {
+    for columns in [2, 328] {
+        let rows = matrix(400, columns, bell);
+        let bytes = train("extendedIsolationForest", &rows).unwrap().encode().len();
+        // 700 kB, of which names and the distribution of the columns need their part.
+        assert!(bytes < 600_000, "{columns} columns: {bytes} bytes");
+    }
+}

@@ -138,12 +138,12 @@ def nearest_neighbors(train, k):
     """Ramaswamy, Rastogi & Shim 2000, Angiulli & Pizzuti 2002: the mean distance to the k nearest training rows."""
     scale = by_quartiles(train)
     references = scale(train)
+    # As many for new rows as for training rows, which have one less to choose from.
+    k = min(k, len(train) - 1)
 
     def outlyingness(x, own=False):
         d = distances(scale(x), references)
-        d = without_themselves(d) if own else d
-        most = min(k, len(train) - 1) if own else min(k, len(train))
-        return np.sort(d, axis=1)[:, :most].mean(axis=1)
+        return np.sort(without_themselves(d) if own else d, axis=1)[:, :k].mean(axis=1)
 
     return outlyingness
 
@@ -226,14 +226,6 @@ def consistency(share, degrees):
     return 1.0 if share >= 1 else share / chi_squared(chi_squared_quantile(share, degrees), degrees + 2)
 
 
-def qn(x):
-    """Rousseeuw & Croux 1993, without the factor for few rows: only ratios matter here."""
-    n = len(x)
-    pairs = np.sort(np.abs(x[:, None] - x[None, :])[np.triu_indices(n, 1)])
-    h = n // 2 + 1
-    return 2.2219 * pairs[h * (h - 1) // 2 - 1]
-
-
 def normal_quantile(p):
     low, high = -40.0, 40.0
     for _ in range(200):
@@ -248,7 +240,8 @@ def ranks(x):
 
 
 def six_starts(z):
-    """Hubert, Rousseeuw & Verdonck 2012, section 3: six estimates of the scatter of standardised rows."""
+    """Hubert, Rousseeuw & Verdonck 2012, section 3: six estimates of the scatter of standardised rows. The spread of columns
+    and projections is the MAD here and in the detector, Qn in the paper: it only chooses where the search begins."""
     n, p = z.shape
     corr = lambda y: np.corrcoef(y.T).reshape(p, p)
     yield corr(np.tanh(z))
@@ -263,7 +256,7 @@ def six_starts(z):
     gk = np.eye(p)
     for i in range(p):
         for j in range(i):
-            plus, minus = qn(z[:, i] + z[:, j]) ** 2, qn(z[:, i] - z[:, j]) ** 2
+            plus, minus = mad(z[:, i] + z[:, j]) ** 2, mad(z[:, i] - z[:, j]) ** 2
             gk[i, j] = gk[j, i] = (plus - minus) / (plus + minus)
     yield gk
 
@@ -274,18 +267,16 @@ def mahalanobis(x, center, scatter):
 
 
 def robust_covariance(train, support):
-    """Deterministic MCD: six starts, C-steps, the consistency factor and one reweighting step. Affine equivariant but for
-    the starts; where two thirds of the rows are one cluster they end at the same subset."""
+    """Deterministic MCD: six starts, C-steps, the consistency factor and one reweighting step."""
     n, p = train.shape
     h = max(math.ceil(support * n), n // 2 + 1)
-    z = scaled(train, np.array([qn(column) for column in train.T]))(train)
+    z = scaled(train, 1.482602218505602 * mad(train))(train)
     moments = lambda rows: (z[rows].mean(axis=0), np.cov(z[rows].T, bias=True).reshape(p, p))
     best = None
     for scatter in six_starts(z):
         vectors = np.linalg.eigh(scatter)[1]
         projected = z @ vectors
-        spread = np.array([qn(column) for column in projected.T])
-        root = (vectors * spread) @ vectors.T
+        root = (vectors * mad(projected)) @ vectors.T
         center = root @ median(z @ np.linalg.inv(root))
         d = mahalanobis(z, center, root @ root)
         rows = np.argsort(d, kind="stable")[: -(-n // 2)]
