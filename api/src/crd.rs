@@ -72,12 +72,13 @@ fn whole(object: &mut Map<String, Value>, key: &str) {
 }
 
 /// `default: {}` for members that are objects with a default: the derive writes the whole object out, and its members' own
-/// defaults say the same.
+/// defaults say the same. What has no default of its own stays, such as the detector of those who name none.
 fn default_objects(object: &mut Map<String, Value>) {
     let Some(Value::Object(members)) = object.get_mut("properties") else { return };
     for member in members.values_mut() {
-        if member.get("default").is_some_and(Value::is_object) && member.get("properties").is_some() {
-            member["default"] = json!({});
+        let Some(properties) = member.get("properties").cloned() else { continue };
+        if let Some(Value::Object(default)) = member.get_mut("default") {
+            default.retain(|name, _| properties.get(name).is_some_and(|own| own.get("default").is_none()));
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use detectors::config::{DetectorConfig, ThresholdConfig};
+use detectors::config::{DetectorConfig, EnsembleConfig, ThresholdConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
@@ -81,7 +81,8 @@ pub struct AnomalyModelSpec {
     )]
     pub features: Vec<Feature>,
 
-    /// The detector and its parameters: exactly one member.
+    /// The detector and its parameters: exactly one member. Omitted: an ensemble of three, which suits most data.
+    #[serde(default = "default_detector")]
     pub detector: DetectorConfig,
 
     /// From which score on a row is an anomaly. Omitted: contamination 0.01.
@@ -295,6 +296,10 @@ impl AnomalyModelSpec {
             stated => stated,
         }
     }
+}
+
+fn default_detector() -> DetectorConfig {
+    EnsembleConfig::default().into()
 }
 
 fn default_min_rows() -> u32 {

@@ -15,11 +15,15 @@ use crate::spec::AnomalyModelSpec;
 pub const MODEL_FORMAT: u32 = 1;
 
 /// Members of each detector that are always part of the key: those of the first release that had it.
-const FIRST_MEMBERS: [(&str, &[&str]); 4] = [
+const FIRST_MEMBERS: &[(&str, &[&str])] = &[
     ("isolationForest", &["trees", "sampleSize", "maxFeatures", "bootstrap", "seed"]),
     ("extendedIsolationForest", &["trees", "sampleSize", "seed"]),
     ("principalComponents", &["variance"]),
+    ("robustCovariance", &["supportFraction"]),
+    ("nearestNeighbors", &["neighbors", "seed"]),
+    ("localOutlierFactor", &["neighbors", "seed"]),
     ("robustZScore", &[]),
+    ("ensemble", &[]),
 ];
 
 /// Training key of `spec` with data of this digest (`sha256:…`): 64 hexadecimal digits.
@@ -65,12 +69,23 @@ fn detector(spec: &AnomalyModelSpec) -> Value {
     let Value::Object(given) = serde_json::to_value(&spec.detector).unwrap_or_default() else {
         return Value::Object(Map::new());
     };
-    let members = |(kind, config): (String, Value)| {
+    of_each_kind(given)
+}
+
+/// The parameters of some detectors, by their kind.
+fn of_each_kind(given: Map<String, Value>) -> Value {
+    let parameters = |(kind, mut config): (String, Value)| {
+        // The members of an ensemble are detectors themselves.
+        if let Some(members) = config.get_mut("members").filter(|_| kind == "ensemble")
+            && let Value::Object(detectors) = members.take()
+        {
+            *members = of_each_kind(detectors);
+        }
         let always = FIRST_MEMBERS.iter().find(|(name, _)| *name == kind).map_or(&[][..], |(_, first)| first);
-        let parameters = with_changed_members(&config, &defaults(&kind), always);
-        (kind, parameters)
+        let changed = with_changed_members(&config, &defaults(&kind), always);
+        (kind, changed)
     };
-    Value::Object(given.into_iter().map(members).collect())
+    Value::Object(given.into_iter().map(parameters).collect())
 }
 
 /// The parameters of a detector for which none are given.
@@ -112,5 +127,19 @@ mod tests {
         let (config, default) =
             (json!({"old": 1, "new": 2, "newer": 3}), json!({"old": 1, "new": 2, "newer": 0}));
         assert_eq!(with_changed_members(&config, &default, &["old"]), json!({"old": 1, "newer": 3}));
+    }
+
+    #[test]
+    fn a_member_of_an_ensemble_has_the_key_it_has_alone() {
+        let given = |json: Value| match json {
+            Value::Object(given) => of_each_kind(given),
+            _ => Value::Null,
+        };
+        let forest = json!({"isolationForest": {"trees": 9, "new": 1}});
+        let ensemble = json!({"ensemble": {"members": forest, "weights": {"isolationForest": 2.0}}});
+        let expected =
+            json!({"ensemble": {"members": given(forest.clone()), "weights": {"isolationForest": 2.0}}});
+        assert_eq!(given(ensemble), expected);
+        assert_eq!(given(json!({"ensemble": {}})), json!({"ensemble": {}}));
     }
 }

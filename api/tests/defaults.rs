@@ -78,6 +78,17 @@ fn the_minimal_manifest_is_stored_with_every_default() {
 }
 
 #[test]
+fn a_manifest_without_a_detector_is_stored_with_the_default_ensemble() {
+    let mut spec = minimal();
+    spec.as_object_mut().unwrap().remove("detector");
+    let stored = stored(spec.clone());
+    assert_eq!(stored["detector"], json!({"ensemble": {}}));
+    let [read, unstored] =
+        [stored, spec].map(|spec| serde_json::from_value::<AnomalyModelSpec>(spec).unwrap());
+    assert_eq!(read, unstored);
+}
+
+#[test]
 fn what_is_stored_comes_back_the_same() {
     let stored = stored(minimal());
     let read: AnomalyModelSpec = serde_json::from_value(stored.clone()).unwrap();

@@ -72,6 +72,41 @@ fn another_detector_or_threshold_is_another_key() {
     assert_eq!(key(&V0_1.replace("contamination: 0.01", "contamination: 0.01, auto: false")), key(V0_1));
 }
 
+const OTHERS: [(&str, &str); 4] = [
+    ("robustCovariance: {}", "8435d3c7c314cb57b201bc90c34b43e5c2e85af2edf557480104b14df450a2c6"),
+    (
+        "nearestNeighbors: {references: 500}",
+        "4490a327f398b65d7fcbfdef2519e8e600dd7c5bcf07f39d8d17a1c3f6c504dc",
+    ),
+    (
+        "localOutlierFactor: {neighbors: 7}",
+        "4c3c886000e3a798d115ef9a3b08b70dce3ccd19a0a7bba424f8d85868dc4198",
+    ),
+    (
+        "ensemble: {members: {isolationForest: {seed: 1}, robustCovariance: {}}, weights: {isolationForest: 2}}",
+        "2d39b63998636fc69dba60b5bdede81ef04684c0d69a74ddf571aaf628be5c57",
+    ),
+];
+
+#[test]
+fn keys_of_the_other_detectors_never_change() {
+    let forest = "isolationForest: {trees: 100, sampleSize: 256, maxFeatures: 1, bootstrap: false, seed: 16}";
+    for (detector, expected) in OTHERS {
+        assert_eq!(key(&V0_1.replace(forest, detector)), expected, "{detector}");
+    }
+}
+
+#[test]
+fn no_detector_is_the_default_ensemble() {
+    let spec = |detector: &str| {
+        format!(
+            "features: [{{name: x}}]\n{detector}training: {{source: {{configMap: {{name: data, key: train.csv}}}}}}\n"
+        )
+    };
+    assert_eq!(key(&spec("")), key(&spec("detector: {ensemble: {}}\n")));
+    assert_eq!(key(&spec("")), "01ca03649772aaa4a7f7a774ed11dc01209762e61753bd90e6c6ff145738ff93");
+}
+
 #[test]
 fn a_spec_that_leaves_out_defaults_has_the_key_of_the_one_that_states_them() {
     let short = "

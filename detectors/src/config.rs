@@ -9,20 +9,28 @@ use serde::{Deserialize, Serialize};
 use crate::every::every_detector;
 
 mod check;
+mod ensemble;
 mod extended_isolation_forest;
 mod isolation_forest;
+mod local_outlier_factor;
+mod nearest_neighbors;
 mod principal_components;
+mod robust_covariance;
 mod robust_z_score;
 mod threshold;
 
 pub use check::ConfigError;
+pub use ensemble::{EnsembleConfig, EnsembleMembers, EnsembleParameters, EnsembleWeights};
 pub use extended_isolation_forest::{
     ExtendedIsolationForestConfig, ExtendedIsolationForestParameters, MAX_EXTENSION_LEVEL,
 };
 pub use isolation_forest::{
     IsolationForestConfig, IsolationForestParameters, MAX_SAMPLES_IN_ALL, MAX_TREES, SAMPLE_SIZE,
 };
+pub use local_outlier_factor::LocalOutlierFactorConfig;
+pub use nearest_neighbors::{MAX_NEIGHBORS, MAX_REFERENCES, NearestNeighborsConfig, NeighborsParameters};
 pub use principal_components::{PrincipalComponentsConfig, PrincipalComponentsParameters};
+pub use robust_covariance::{RobustCovarianceConfig, RobustCovarianceParameters};
 pub use robust_z_score::{RobustZScoreConfig, RobustZScoreParameters};
 pub use threshold::{AUTO_SCORE, DEFAULT_CONTAMINATION, ScoreRange, Threshold, ThresholdConfig};
 

@@ -67,6 +67,10 @@ pub mod reasons {
     pub const PRECISION_LOSS: &str = "PrecisionLoss";
     /// The threshold was found on a sample of the training rows.
     pub const THRESHOLD_SAMPLED: &str = "ThresholdSampled";
+    /// The rows do not determine a covariance; it was regularised.
+    pub const REGULARISED_COVARIANCE: &str = "RegularisedCovariance";
+    /// The default ensemble goes without a member that cannot take so many columns.
+    pub const MEMBER_LEFT_OUT: &str = "MemberLeftOut";
     /// The model fits its revision only without the distribution of the training rows.
     pub const DRIFT_NOT_MEASURED: &str = "DriftNotMeasured";
 }

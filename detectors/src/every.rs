@@ -3,12 +3,12 @@
 //! A new detector is an entry here, a file in each of `config`, `model_file` and this folder with its `mod` and `use`,
 //! and the members of its first release in the training key (`api`).
 
-/// Calls `$then!` with an entry for each detector: what it is (the CRD's description), its member in
+/// Calls `$then!` with an entry for each detector but the ensemble: what it is (the CRD's description), its member in
 /// [`DetectorConfig`](crate::DetectorConfig), its name in the resource, the tag of its section in the model file, its
 /// type, its configuration, its checked parameters, and the range of its scores
 /// ([`ScoreRange`](crate::config::ScoreRange)).
-macro_rules! every_detector {
-    ($then:ident) => {
+macro_rules! single_detectors {
+    ($then:ident $($more:tt)*) => {
         $then! {
             /// An isolation forest: rows that few random splits separate from the others are anomalous.
             /// Works on any number of columns, in any units, without scaling.
@@ -25,12 +25,41 @@ macro_rules! every_detector {
             principal_components "principalComponents" "pcas"
                 PrincipalComponents PrincipalComponentsConfig PrincipalComponentsParameters BelowZero;
 
+            /// Robust covariance: rows far from the center of the bulk of the data, measured by its covariance, are
+            /// anomalous. Finds unusual combinations of values; at most 512 features.
+            robust_covariance "robustCovariance" "mcov"
+                RobustCovariance RobustCovarianceConfig RobustCovarianceParameters BelowZero;
+
+            /// Nearest neighbours: rows far from the training rows nearest to them are anomalous. Follows data of any
+            /// shape; the model contains up to 1024 of the training rows.
+            nearest_neighbors "nearestNeighbors" "knns"
+                NearestNeighbors NearestNeighborsConfig NeighborsParameters BelowZero;
+
+            /// Local outlier factor: rows in a sparser place than their neighbours are anomalous, however dense the
+            /// data are elsewhere. The model contains up to 1024 of the training rows.
+            local_outlier_factor "localOutlierFactor" "lofs"
+                LocalOutlierFactor LocalOutlierFactorConfig NeighborsParameters BelowZero;
+
             /// The largest robust z-score: a row is anomalous if one of its values is far from the median of its column,
             /// measured by the median deviation. Simple, fast and easy to explain; blind to combinations of values.
             robust_z_score "robustZScore" "robz"
                 RobustZScore RobustZScoreConfig RobustZScoreParameters BelowZero;
+
+            $($more)*
         }
     };
 }
 
-pub(crate) use every_detector;
+/// Calls `$then!` with an entry for each detector, as [`single_detectors`] does; the ensemble, which no ensemble has as a
+/// member, comes last.
+macro_rules! every_detector {
+    ($then:ident) => {
+        $crate::every::single_detectors! { $then
+            /// An ensemble: several detectors at once, by default isolationForest, robustCovariance and
+            /// nearestNeighbors. A row is anomalous if it is rare for most of them or very rare for one.
+            ensemble "ensemble" "ensb" Ensemble EnsembleConfig EnsembleParameters BelowZero;
+        }
+    };
+}
+
+pub(crate) use {every_detector, single_detectors};

@@ -41,6 +41,8 @@ pub mod detector;
 #[cfg(feature = "engine")]
 mod distinct;
 #[cfg(feature = "engine")]
+mod ensemble;
+#[cfg(feature = "engine")]
 pub mod explanation;
 #[cfg(feature = "engine")]
 mod extended_isolation_forest;
@@ -51,11 +53,17 @@ mod golden;
 #[cfg(feature = "engine")]
 mod linear;
 #[cfg(feature = "engine")]
+mod local_outlier_factor;
+#[cfg(feature = "engine")]
 pub mod matrix;
 #[cfg(feature = "engine")]
 pub mod model;
 #[cfg(feature = "engine")]
 pub mod model_file;
+#[cfg(feature = "engine")]
+mod nearest_neighbors;
+#[cfg(feature = "engine")]
+mod neighbors;
 #[cfg(feature = "engine")]
 mod principal_components;
 #[cfg(feature = "engine")]
@@ -63,14 +71,20 @@ mod random;
 #[cfg(feature = "engine")]
 pub mod reference;
 #[cfg(feature = "engine")]
+mod robust_covariance;
+#[cfg(feature = "engine")]
 mod robust_z_score;
 #[cfg(feature = "engine")]
 mod scaling;
+#[cfg(feature = "engine")]
+mod scratch;
 #[cfg(feature = "engine")]
 mod threshold;
 
 #[cfg(feature = "engine")]
 pub use detector::{Detector, FitError};
+#[cfg(feature = "engine")]
+pub use ensemble::Ensemble;
 #[cfg(feature = "engine")]
 pub use explanation::Explanation;
 #[cfg(feature = "engine")]
@@ -80,14 +94,20 @@ pub use forest::IsolationForest;
 #[cfg(feature = "engine")]
 pub use golden::GoldenError;
 #[cfg(feature = "engine")]
+pub use local_outlier_factor::LocalOutlierFactor;
+#[cfg(feature = "engine")]
 pub use matrix::{CheckedMatrix, MatrixError};
 #[cfg(feature = "engine")]
 pub use model::{Model, RowError, Scored, TrainError};
 #[cfg(feature = "engine")]
 pub use model_file::ModelFileError;
 #[cfg(feature = "engine")]
+pub use nearest_neighbors::NearestNeighbors;
+#[cfg(feature = "engine")]
 pub use principal_components::PrincipalComponents;
 #[cfg(feature = "engine")]
 pub use reference::{Bins, ColumnReference, Reference};
+#[cfg(feature = "engine")]
+pub use robust_covariance::RobustCovariance;
 #[cfg(feature = "engine")]
 pub use robust_z_score::RobustZScore;

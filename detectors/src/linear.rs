@@ -4,11 +4,9 @@
 //! function: the same bits on every machine. Matrices are row-major; inner loops run along rows, so that a compiler
 //! can vectorise them without changing any order.
 
-#![allow(dead_code, unused_imports, reason = "detectors take what they need")]
-
 mod eigen;
 
-pub(crate) use eigen::{Eigen, eigen};
+pub(crate) use eigen::eigen;
 
 use std::ops::{Index, IndexMut};
 
@@ -167,7 +165,7 @@ fn add_products(sums: &mut Square, block: &[f64], filled: usize) {
 }
 
 /// L, lower triangular with a positive diagonal and L·Lᵀ = A, of a symmetric A whose lower triangle is read. `None` if
-/// a pivot, the square of a diagonal entry of L, is not above `least`.
+/// a pivot, the square of a diagonal entry of L, is not above `least` times the entry of A in its place.
 pub(crate) fn cholesky(matrix: &Square, least: f64) -> Option<Square> {
     let mut lower = Square::zeros(matrix.size());
     for row in 0..matrix.size() {
@@ -178,7 +176,7 @@ pub(crate) fn cholesky(matrix: &Square, least: f64) -> Option<Square> {
         let known = &lower.row(row)[..row];
         let pivot = matrix[(row, row)] - dot(known, known);
         // Also false for NaN.
-        if !(pivot > least && pivot < f64::INFINITY) {
+        if !(pivot > least * matrix[(row, row)] && pivot < f64::INFINITY) {
             return None;
         }
         lower[(row, row)] = pivot.sqrt();

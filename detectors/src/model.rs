@@ -18,6 +18,7 @@ use crate::reference::Reference;
 use crate::threshold::Line;
 
 pub use train::TrainError;
+pub(crate) use train::calibration_rows;
 
 /// A trained model. Made by [`Model::train`] or read by [`Model::decode`].
 #[derive(Clone, Debug)]

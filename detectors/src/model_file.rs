@@ -47,10 +47,15 @@
 //! machine names are in it, so the same training gives the same bytes.
 
 mod bytes;
+mod ensemble;
 mod extended_isolation_forest;
 mod isolation_forest;
+mod local_outlier_factor;
+mod nearest_neighbors;
+mod neighbors;
 mod principal_components;
 mod reference;
+mod robust_covariance;
 mod robust_z_score;
 mod sections;
 

@@ -1,13 +1,11 @@
 //! Columns brought to a common scale: a center and a width for each, robust where the data allow.
 
-#![allow(dead_code, reason = "detectors take what they need")]
-
 use crate::matrix::CheckedMatrix;
 
 /// 1 / Φ⁻¹(¾): the median absolute deviation times this is the standard deviation of normal data.
 pub(crate) const NORMAL_MAD: f64 = 1.482_602_218_505_602;
-/// Where scaled values end, so that no square of a sum of them overflows.
-const FARTHEST: f64 = 1e100;
+/// Where scaled values end, so that squared distances stay below the largest outlyingness.
+pub(crate) const FARTHEST: f64 = 1e40;
 
 /// The center and the width of one column.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -30,7 +28,7 @@ pub(crate) enum Width {
 }
 
 impl Scale {
-    /// (value − center) / width, within ±1e100; 0 in a column without width.
+    /// (value − center) / width, within ±1e40; 0 in a column without width.
     pub(crate) fn apply(self, value: f64) -> f64 {
         if self.width == 0.0 {
             return 0.0;

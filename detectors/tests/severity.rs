@@ -130,8 +130,8 @@ fn the_contamination_is_the_share_of_flagged_training_rows(kind: &str) {
         let found = model.flagged_training_share().unwrap();
         assert!((found - share).abs() <= 1.5 / 1_500.0, "{found} of {share}");
         let counted = flagged(&model, &rows);
-        // A row that is its own neighbour looks less anomalous.
-        let most = if leaves_itself_out(kind) { 0.03 } else { 0.0 };
+        // A row that is its own neighbour looks less anomalous: one of twenty distances is 0.
+        let most = if leaves_itself_out(kind) { 0.06 } else { 0.0 };
         assert!((counted - found).abs() <= most, "{found} in training, {counted} in scoring");
         assert_eq!(reasons_of(&model), [""; 0]);
     }

@@ -47,6 +47,23 @@ pub enum ConfigError {
         /// How large the encoded model could become.
         bytes: u64,
     },
+    /// A parameter of a member of an ensemble.
+    #[error("detector.ensemble.members: {0}")]
+    Member(Box<ConfigError>),
+    /// An ensemble of fewer than two.
+    #[error("detector.ensemble.members has {given} member{}: give at least two", if *given == 1 { "" } else { "s" })]
+    TooFewMembers {
+        /// How many there are.
+        given: usize,
+    },
+    /// A weight of a detector that is no member.
+    #[error(
+        "detector.ensemble.weights has {member}, which is no member: add it to members or remove its weight"
+    )]
+    WeightWithoutMember {
+        /// The detector's name.
+        member: &'static str,
+    },
     /// Two thresholds at once.
     #[error("threshold has more than one of contamination, score and auto: give at most one of them")]
     TwoThresholds,

@@ -1,3 +1,4 @@
+use super::eigen::Eigen;
 use super::*;
 use crate::random::Random;
 

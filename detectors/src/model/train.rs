@@ -119,14 +119,7 @@ struct Measured<'a> {
 
 impl<'a> Measured<'a> {
     fn new(fitted: &Fitted, rows: &'a CheckedMatrix, seed: u64, most: usize) -> Self {
-        let mut ranked: Vec<u32>;
-        let rows = if rows.rows() > most {
-            ranked = sample(rows.rows(), seed, most);
-            Cow::Owned(rows.select(&ranked))
-        } else {
-            ranked = (0..rows.rows() as u32).collect();
-            Cow::Borrowed(rows)
-        };
+        let (rows, mut ranked) = chosen_rows(rows, seed, most);
         let mut measures = vec![0.0; rows.rows()];
         fitted.measure_training(rows.view(), &ranked, &mut measures);
         (0..).zip(&mut ranked).for_each(|(place, row)| *row = place);
@@ -153,6 +146,19 @@ impl<'a> Measured<'a> {
             ),
         })
     }
+}
+
+/// The rows that threshold and calibration come from, and their places: all, or a sample of very many.
+pub(crate) fn calibration_rows(rows: &CheckedMatrix, seed: u64) -> (Cow<'_, CheckedMatrix>, Vec<u32>) {
+    chosen_rows(rows, seed, MAX_CALIBRATION_ROWS)
+}
+
+fn chosen_rows(rows: &CheckedMatrix, seed: u64, most: usize) -> (Cow<'_, CheckedMatrix>, Vec<u32>) {
+    if rows.rows() <= most {
+        return (Cow::Borrowed(rows), (0..rows.rows() as u32).collect());
+    }
+    let places = sample(rows.rows(), seed, most);
+    (Cow::Owned(rows.select(&places)), places)
 }
 
 /// The places of a sample of rows without replacement, in their order.

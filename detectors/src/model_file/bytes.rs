@@ -106,6 +106,12 @@ impl<'a> Reader<'a> {
         (0..count).map(|_| numbers.f64()).collect()
     }
 
+    /// As [`Reader::f64s`], of 32 bits each.
+    pub(super) fn f32s(&mut self, count: usize) -> Result<Vec<f32>, Problem> {
+        let mut numbers = Reader(self.take(count.saturating_mul(4))?);
+        (0..count).map(|_| numbers.u32().map(f32::from_bits)).collect()
+    }
+
     pub(super) fn varint(&mut self) -> Result<u32, Problem> {
         let mut value = 0_u64;
         for shift in (0..35).step_by(7) {

@@ -60,7 +60,7 @@ pub(super) fn decode(contents: &[u8], version: u16) -> Result<Model, ModelFileEr
         let problem = format!("{} features for {columns} columns", features.len());
         return Err(ModelFileError::Invalid { section: "feat", problem });
     }
-    let calibration = read(&mut reader, "cali", read_calibration)?;
+    let calibration = read(&mut reader, "cali", read_calibration_if_any)?;
     let golden_rows = read(&mut reader, "gold", |reader| read_golden(reader, &fitted))?;
     let reference = if version == 1 || reader.is_empty() {
         None
@@ -194,7 +194,7 @@ fn read_line(reader: &mut Reader<'_>) -> Result<Line, Problem> {
     Ok(line)
 }
 
-fn write_calibration(calibration: &Calibration, writer: &mut Writer) {
+pub(super) fn write_calibration(calibration: &Calibration, writer: &mut Writer) {
     let (rows, knots, tail, mean_excess) = calibration.parts();
     writer.u64(rows);
     writer.u32(tail as u32);
@@ -205,10 +205,14 @@ fn write_calibration(calibration: &Calibration, writer: &mut Writer) {
 }
 
 /// An empty section: the model is not calibrated.
-fn read_calibration(reader: &mut Reader<'_>) -> Result<Option<Calibration>, Problem> {
+fn read_calibration_if_any(reader: &mut Reader<'_>) -> Result<Option<Calibration>, Problem> {
     if reader.is_empty() {
         return Ok(None);
     }
+    read_calibration(reader).map(Some)
+}
+
+pub(super) fn read_calibration(reader: &mut Reader<'_>) -> Result<Calibration, Problem> {
     let rows = reader.u64()?;
     let tail = reader.u32()? as usize;
     let mean_excess = reader.f64()?;
@@ -218,10 +222,8 @@ fn read_calibration(reader: &mut Reader<'_>) -> Result<Option<Calibration>, Prob
         .into_iter()
         .map(|value| Ok(Knot { value, twice_rank: reader.u64()? }))
         .collect::<Result<_, Problem>>()?;
-    match Calibration::from_parts(rows, knots, tail, mean_excess) {
-        None => Err("the quantiles are out of order or out of range".to_owned()),
-        calibration => Ok(calibration),
-    }
+    Calibration::from_parts(rows, knots, tail, mean_excess)
+        .ok_or_else(|| "the quantiles are out of order or out of range".to_owned())
 }
 
 fn write_golden(rows: &[GoldenRow], writer: &mut Writer) {

@@ -1,6 +1,13 @@
 // The model's card, and what training says one should know.
 
-const KINDS = { isolationForest: "Isolation forest", robustZScore: "Robust z-score" };
+const KINDS = {
+  isolationForest: "Isolation forest",
+  robustCovariance: "Robust covariance",
+  nearestNeighbors: "Nearest neighbours",
+  localOutlierFactor: "Local outlier factor",
+  robustZScore: "Robust z-score",
+  ensemble: "Ensemble",
+};
 const KERNELS = { avx512: "AVX-512", avx2: "AVX2", portable: "portable" };
 
 function kernelName(kernel) {
