@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# test.sh [lint|unit|clients|dashboards|chart|rules|e2e|faults]…: what a change must pass; all of it but `faults` when nothing
+# test.sh [lint|unit|clients|python|dashboards|chart|rules|e2e|faults]…: what a change must pass; all of it but `faults` when nothing
 # is named. Ends with a ledger of its steps in seconds. The end-to-end tests get a cluster of their own, beside one of `make up`,
 # and it is removed whatever happens.
 set -euo pipefail
@@ -69,6 +69,11 @@ clients() {
   step "other people's clients" "$here/clients/run.sh"
 }
 
+# The exporter for models of scikit-learn, against scikit-learn.
+python() {
+  step "Python package" "$here/python.sh"
+}
+
 # Grafana's types and linter
 dashboards() {
   step "dashboards" "$here/dashboards/check.sh"
@@ -125,10 +130,10 @@ faults() {
   step "cluster removed, nothing left" "$here/down.sh"
 }
 
-[ $# -gt 0 ] || set -- lint unit clients dashboards chart rules e2e
+[ $# -gt 0 ] || set -- lint unit clients python dashboards chart rules e2e
 for part in "$@"; do
   case $part in
-    lint | unit | clients | dashboards | chart | rules | e2e | faults) "$part" ;;
-    *) die "usage: test.sh [lint|unit|clients|dashboards|chart|rules|e2e|faults]…" ;;
+    lint | unit | clients | python | dashboards | chart | rules | e2e | faults) "$part" ;;
+    *) die "usage: test.sh [lint|unit|clients|python|dashboards|chart|rules|e2e|faults]…" ;;
   esac
 done

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use detectors::config::{DetectorConfig, ThresholdConfig};
+use detectors::config::{DetectorConfig, Missing, ThresholdConfig};
 use serde::{Deserialize, Serialize};
 
 /// Version of [`TrainingInput`]: the trainer refuses another one.
@@ -43,6 +43,9 @@ pub struct TrainingInput {
     pub detector: DetectorConfig,
     /// Threshold asked for.
     pub threshold: ThresholdConfig,
+    /// What becomes of rows that lack values; none: they are refused, or treated as an imported model says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
     /// Fewest rows.
     pub min_rows: u32,
     /// The data.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use detectors::config::{DetectorConfig, EnsembleConfig, ThresholdConfig};
+use detectors::config::{DetectorConfig, EnsembleConfig, Missing, ThresholdConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::quantity::Quantity;
@@ -27,13 +27,28 @@ const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 #[cfg_attr(
     feature = "kube",
     schemars(extend("x-kubernetes-validations" = [{
-        "rule": "!has(self.threshold) || !has(self.threshold.score) || self.threshold.score > -1.0 || !has(self.detector.isolationForest)",
+        "rule": "has(self.features) || has(self.detector.imported)",
+        "message": "features must be given: the columns of the data that the model reads"
+    }, {
+        "rule": "has(self.training) || has(self.detector.imported)",
+        "message": "training must be given: where the training data comes from"
+    }, {
+        "rule": "!has(self.training) || !has(self.detector.imported)",
+        "message": "training must be left out with detector.imported: the model was trained elsewhere"
+    }, {
+        "rule": "!has(self.detector.imported) || !has(self.threshold) || !has(self.threshold.contamination)",
+        "message": "threshold.contamination cannot be used with detector.imported, whose training rows are not here: leave threshold out to keep the model's own, or give threshold.score"
+    }, {
+        "rule": "!has(self.missing) || self.missing == 'refuse' || has(self.detector.isolationForest) || has(self.detector.imported)",
+        "message": "missing: route is for isolationForest and imported only: other detectors need every value"
+    }, {
+        "rule": "!has(self.threshold) || !has(self.threshold.score) || self.threshold.score > -1.0 || !(has(self.detector.isolationForest) || has(self.detector.imported))",
         "message": "threshold.score of a forest must be in (-1, 0)"
     }, {
-        "rule": "!has(self.threshold) || !has(self.threshold.auto) || !self.threshold.auto || has(self.detector.isolationForest)",
+        "rule": "!has(self.threshold) || !has(self.threshold.auto) || !self.threshold.auto || has(self.detector.isolationForest) || has(self.detector.imported)",
         "message": "threshold.auto is for forests only: give threshold.contamination"
     }, {
-        "rule": "!has(self.monitoring) || !has(self.monitoring.driftFeatures) || self.monitoring.driftFeatures.all(d, self.features.exists(f, f.name == d))",
+        "rule": "!has(self.monitoring) || !has(self.monitoring.driftFeatures) || !has(self.features) || self.monitoring.driftFeatures.all(d, self.features.exists(f, f.name == d))",
         "message": "monitoring.driftFeatures may only name features"
     }]))
 )]
@@ -66,6 +81,8 @@ pub struct AnomalyModelSpec {
     pub suspend: bool,
 
     /// The columns of the data that the model reads, 1 to 256. Their order is the order of the values in a request.
+    /// With `detector.imported` they may be left out: then they are the model's, of which there may be more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "kube",
         schemars(
@@ -89,8 +106,14 @@ pub struct AnomalyModelSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub threshold: Option<ThresholdConfig>,
 
-    /// Where the training data comes from, and how the training runs.
-    pub training: Training,
+    /// What becomes of rows that lack values (JSON null, an empty CSV cell, NaN in a tensor), in training and in requests.
+    /// Omitted: they are refused; with `detector.imported`, routed if the model was trained with such rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+
+    /// Where the training data comes from, and how the training runs. Left out with `detector.imported`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub training: Option<Training>,
 
     /// How the trained model is served.
     #[serde(default)]
@@ -287,8 +310,54 @@ impl AnomalyModelSpec {
         self.features.iter().map(|f| f.name.clone()).collect()
     }
 
-    /// The threshold asked for; contamination 0.01 when none is, so that stating the default changes nothing.
+    /// The ConfigMap and the key that determine the model: those of its training data, or of the imported model.
+    pub fn config_map(&self) -> Option<ConfigMapSource> {
+        match &self.detector.imported {
+            Some(imported) => {
+                let at = imported.config_map.clone()?;
+                Some(ConfigMapSource { name: at.name, key: at.key })
+            }
+            None => self.training.as_ref()?.source.config_map.clone(),
+        }
+    }
+
+    /// Path of [`AnomalyModelSpec::config_map`] in the spec.
+    pub fn config_map_path(&self) -> &'static str {
+        if self.detector.imported.is_some() {
+            "spec.detector.imported.configMap"
+        } else {
+            "spec.training.source.configMap"
+        }
+    }
+
+    /// The training data in the spec itself, if it is there.
+    pub fn inline(&self) -> Option<&str> {
+        Some(self.training.as_ref()?.source.inline.as_ref()?.csv.as_str())
+    }
+
+    /// Fewest training rows.
+    pub fn min_rows(&self) -> u32 {
+        self.training.as_ref().map_or_else(default_min_rows, |training| training.min_rows)
+    }
+
+    /// Revisions kept besides the current one.
+    pub fn revision_history_limit(&self) -> u32 {
+        self.training
+            .as_ref()
+            .map_or_else(default_revision_history_limit, |training| training.revision_history_limit)
+    }
+
+    /// Compute resources that are asked for the training pod.
+    pub fn training_resources(&self) -> ResourceRequirements {
+        self.training.as_ref().map(|training| training.resources.clone()).unwrap_or_default()
+    }
+
+    /// The threshold asked for; contamination 0.01 when none is, so that stating the default changes nothing. An imported
+    /// model has its own.
     pub fn threshold(&self) -> ThresholdConfig {
+        if self.detector.imported.is_some() {
+            return self.threshold.clone().unwrap_or_default();
+        }
         match self.threshold.clone().unwrap_or_default() {
             nothing if nothing == ThresholdConfig::default() => {
                 ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() }

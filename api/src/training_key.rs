@@ -5,6 +5,7 @@
 //! keys of stored specs of every release.
 
 use detectors::DetectorConfig;
+use detectors::config::{IMPORTED, Missing};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -28,13 +29,18 @@ const FIRST_MEMBERS: &[(&str, &[&str])] = &[
 
 /// Training key of `spec` with data of this digest (`sha256:…`): 64 hexadecimal digits.
 pub fn training_key(spec: &AnomalyModelSpec, data_digest: &str) -> String {
-    let content = json!({
+    let mut content = json!({
         "features": spec.feature_names(),
         "detector": detector(spec),
         "threshold": serde_json::to_value(spec.threshold()).unwrap_or_default(),
         "data": data_digest,
         "modelFormat": MODEL_FORMAT,
     });
+    // For what is trained, to refuse is the default; what is imported may say itself that missing values are routed.
+    let told = spec.missing == Some(Missing::Route) || spec.detector.imported.is_some();
+    if let Some(missing) = spec.missing.filter(|_| told) {
+        content["missing"] = json!(missing);
+    }
     sha256_hex(canonical(&content).as_bytes())
 }
 
@@ -75,6 +81,10 @@ fn detector(spec: &AnomalyModelSpec) -> Value {
 /// The parameters of some detectors, by their kind.
 fn of_each_kind(given: Map<String, Value>) -> Value {
     let parameters = |(kind, mut config): (String, Value)| {
+        // Where an imported model lies does not change it.
+        if kind == IMPORTED {
+            return (kind, json!({}));
+        }
         // The members of an ensemble are detectors themselves.
         if let Some(members) = config.get_mut("members").filter(|_| kind == "ensemble")
             && let Value::Object(detectors) = members.take()

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use detectors::config::KINDS;
+use detectors::config::{IMPORTED, KINDS, Missing};
 
 use crate::names::{MODEL_NAME_PATTERN, credentials, htpasswd, is_model_name};
 use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
@@ -43,7 +43,8 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
         format!("{name:?} must match {MODEL_NAME_PATTERN}: names of children are made from it"),
     );
     check(
-        (1..=256).contains(&spec.features.len()),
+        (1..=256).contains(&spec.features.len())
+            || (spec.features.is_empty() && spec.detector.imported.is_some()),
         "spec.features",
         format!("expected 1 to 256 features, got {}", spec.features.len()),
     );
@@ -58,16 +59,19 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
     check(
         given.len() == 1,
         "spec.detector",
-        format!("exactly one detector is needed, got {found}; there are {}", KINDS.join(", ")),
+        format!("exactly one detector is needed, got {found}; there are {}, {IMPORTED}", KINDS.join(", ")),
     );
-    check(
-        one_source(&spec.training.source),
-        "spec.training.source",
-        "exactly one source is needed: configMap or inline".into(),
-    );
-    check(spec.training.min_rows >= 1, "spec.training.minRows", "expected 1 or more".into());
+    imported(spec, &mut check);
+    if let Some(training) = &spec.training {
+        check(
+            one_source(&training.source),
+            "spec.training.source",
+            "exactly one source is needed: configMap or inline".into(),
+        );
+        check(training.min_rows >= 1, "spec.training.minRows", "expected 1 or more".into());
+    }
     check(spec.serving.replicas >= 0, "spec.serving.replicas", "expected 0 or more".into());
-    resources("spec.training.resources", &spec.training.resources, &mut errors);
+    resources("spec.training.resources", &spec.training_resources(), &mut errors);
     resources("spec.serving.resources", &spec.serving.resources, &mut errors);
     limits::limits(&spec.serving.limits, &mut errors);
     if spec.serving.page.recent_values && !spec.serving.page.recent_verdicts {
@@ -90,6 +94,33 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
     }
     monitoring::monitoring(spec, &mut errors);
     errors
+}
+
+/// What is trained has a `training`, and what is imported has none.
+fn imported(spec: &AnomalyModelSpec, check: &mut impl FnMut(bool, &str, String)) {
+    let Some(imported) = &spec.detector.imported else {
+        check(
+            spec.training.is_some(),
+            "spec.training",
+            "expected where the training data comes from; only detector.imported goes without".into(),
+        );
+        check(
+            spec.missing != Some(Missing::Route) || spec.detector.isolation_forest.is_some(),
+            "spec.missing",
+            "route is for isolationForest and imported only: other detectors need every value".into(),
+        );
+        return;
+    };
+    check(
+        imported.config_map.is_some(),
+        "spec.detector.imported.configMap",
+        "expected the ConfigMap that holds the exported model".into(),
+    );
+    check(
+        spec.training.is_none(),
+        "spec.training",
+        "must be left out with detector.imported: the model was trained elsewhere".into(),
+    );
 }
 
 /// The Secrets that the operator generates come and go with the question whether one is named.
@@ -164,7 +195,7 @@ mod tests {
             ", serving: {resources: {limits: {memory: lots}}, page: {recentValues: true}}, ingress: {host: a.example.com}",
         );
         bad.features.push(bad.features[0].clone());
-        bad.training.source.inline = None;
+        bad.training.as_mut().unwrap().source.inline = None;
         bad.ingress
             .as_mut()
             .unwrap()

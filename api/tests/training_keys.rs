@@ -24,6 +24,19 @@ fn keys_of_stored_specs_never_change() {
     assert_eq!(key(V0_1), "e56a8d805fb42582d3d63acb860c6f2ddea8a85ee6ae74d7bd924a005ca1534b");
 }
 
+const IMPORTED_V0_1: &str = "detector: {imported: {configMap: {name: forest, key: forest.json.gz}}}";
+
+#[test]
+fn keys_of_imported_models_never_change() {
+    assert_eq!(key(IMPORTED_V0_1), "486a125d70fe2dcac554825a9b668f7b5052c0f407ef001d1b1b692fce27a8b7");
+    assert_eq!(key(&IMPORTED_V0_1.replace("name: forest", "name: other")), key(IMPORTED_V0_1));
+    for other in ["missing: refuse", "missing: route", "threshold: {score: -0.6}", "features: [{name: x}]"] {
+        assert_ne!(key(&format!("{IMPORTED_V0_1}\n{other}")), key(IMPORTED_V0_1), "{other}");
+    }
+    assert_eq!(key(&(V0_1.to_owned() + "missing: refuse")), key(V0_1));
+    assert_ne!(key(&(V0_1.to_owned() + "missing: route")), key(V0_1));
+}
+
 #[test]
 fn what_does_not_determine_the_model_is_not_in_the_key() {
     let other = V0_1

@@ -25,6 +25,15 @@ enum Command {
     #[command(after_help = "Example:\n  anomaly train -f examples/quickstart.yaml --out model")]
     Train(cli::train::Arguments),
 
+    /// Takes over an isolation forest that scikit-learn trained, as python/anomaly_operator.py exports it.
+    ///
+    /// The model proves itself first: rows in the exported file must come out as they did in scikit-learn.
+    #[command(
+        after_help = "Example:\n  anomaly import forest.json.gz -o model && anomaly-server --model-dir model\n  \
+        anomaly import forest.json.gz -o forest.afm && anomaly score --model forest.afm rows.csv"
+    )]
+    Import(cli::import::Arguments),
+
     /// Scores the rows of a CSV or Parquet file, without a server.
     ///
     /// The output has the columns of the input, and is_inlier, anomaly_score, severity and error behind them. A row that
@@ -55,6 +64,9 @@ async fn main() -> ExitCode {
         }
         Command::Replay(arguments) => {
             cli::replay::replay(&arguments, &mut std::io::stdout()).await.map_err(Into::into)
+        }
+        Command::Import(arguments) => {
+            cli::import::import(&arguments, &mut std::io::stdout().lock()).map_err(Into::into)
         }
         Command::Score(arguments) => cli::score::score(&arguments).map_err(Into::into),
         Command::Train(arguments) => {

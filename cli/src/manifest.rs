@@ -144,7 +144,7 @@ fn model(mut document: Document) -> Result<Model, Vec<String>> {
     let mut faults: Vec<String> = validate(&id.name, &spec).iter().map(ToString::to_string).collect();
     // That there is none, or more than one, has been reported already.
     if spec.detector.kind().is_some() {
-        faults.extend(spec.detector.check().err().map(|e| with_path("detector", &e)));
+        faults.extend(spec.detector.validate().err().map(|e| with_path("detector", &e)));
     }
     faults.extend(spec.threshold().check(&spec.detector).err().map(|e| with_path("threshold", &e)));
     if faults.is_empty() { Ok(Model { id, spec }) } else { Err(faults) }
@@ -162,7 +162,10 @@ fn config_map(mut document: Document) -> Result<ConfigMap, Vec<String>> {
     let mut data: BTreeMap<String, Vec<u8>> =
         text.unwrap_or_default().into_iter().map(|(key, value)| (key, value.into_bytes())).collect();
     for (key, value) in binary.unwrap_or_default() {
-        let bytes = STANDARD.decode(value).map_err(|e| vec![format!("binaryData.{key}: not base64: {e}")])?;
+        // Lines may be broken, as `base64` prints them.
+        let joined: String = value.split_ascii_whitespace().collect();
+        let bytes =
+            STANDARD.decode(joined).map_err(|e| vec![format!("binaryData.{key}: not base64: {e}")])?;
         if data.insert(key.clone(), bytes).is_some() {
             return Err(vec![format!("binaryData.{key}: stands in data too")]);
         }

@@ -128,12 +128,11 @@ fn choose<'a>(manifest: &'a Manifest, wanted: Option<&str>) -> Result<&'a Model,
 
 /// Where the data comes from, in words, and its bytes.
 fn source(manifest: &Manifest, model: &Id, spec: &AnomalyModelSpec) -> Result<(String, Vec<u8>), PlanError> {
-    let source = &spec.training.source;
-    if let Some(inline) = &source.inline {
+    if let Some(inline) = spec.inline() {
         let origin = format!("AnomalyModel {model} spec.training.source.inline.csv");
-        return Ok((origin, inline.csv.clone().into_bytes()));
+        return Ok((origin, inline.as_bytes().to_vec()));
     }
-    let Some(ConfigMapSource { name, key }) = &source.config_map else {
+    let Some(ConfigMapSource { name, key }) = &spec.config_map() else {
         return Err(PlanError::NoSource(model.clone()));
     };
     let id = Id { namespace: model.namespace.clone(), name: name.clone() };
@@ -176,7 +175,8 @@ fn training_input(id: &Id, spec: &AnomalyModelSpec, origin: String, data: &[u8])
         features: spec.feature_names(),
         detector: spec.detector.clone(),
         threshold: spec.threshold(),
-        min_rows: spec.training.min_rows,
+        missing: spec.missing,
+        min_rows: spec.min_rows(),
         data: DataFile { path: String::new(), origin, digest },
     }
 }

@@ -179,7 +179,7 @@ fn read(arguments: &Arguments, target: &Target) -> Result<Vec<Vec<f64>>, ReplayE
     let columns = Columns::find(&table.schema(), &target.features, table.file())?;
     let mut all = Vec::new();
     while let Some(chunk) = table.next_chunk()? {
-        let rows = columns.read(&chunk);
+        let rows = columns.read(&chunk, false);
         if let Some((at, Some(fault))) = rows.faults.iter().enumerate().find(|(_, fault)| fault.is_some()) {
             let row = all.len() + at + 1;
             return Err(ReplayError::Row { file: table.file().to_owned(), row, fault: fault.clone() });

@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use detectors::Model;
 use server::{About, Config, Server, Source, StartError, Stop};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -97,9 +98,10 @@ pub async fn run(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunE
     let took = began.elapsed();
     write!(out, "{}", summary(&plan, &trained, took))?;
 
+    let question = question(&plan, &trained);
     let stop = stop_on_signals()?;
     let server = Server::bind(configuration(&plan, trained, took, arguments.port)).await?;
-    write!(out, "{}", invitation(&plan, server.http_address()))?;
+    write!(out, "{}", invitation(&question, server.http_address()))?;
     out.flush()?;
     server.run(stop).await;
     Ok(())
@@ -164,19 +166,22 @@ fn stop_on_signals() -> std::io::Result<mpsc::Receiver<Stop>> {
 /// The model in a few lines.
 pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
     let about = &trained.description;
+    // Of an imported model it may not be known.
+    let origin = &plan.input.data.origin;
+    let trained_on = match about.rows {
+        0 => format!("imported   {} from {origin}", about.features.join(", ")),
+        rows => format!("trained    on {rows} rows of {} from {origin}", about.features.join(", ")),
+    };
     let share = about.flagged_training_share.map_or_else(
         || "what share of the training rows scores lower is not known".to_owned(),
         |share| format!("{:.2} % of the training rows score lower", 100.0 * share),
     );
     let mut text = format!(
-        "AnomalyModel {id}, revision {revision}\n  detector   {detector}\n  trained    on {rows} rows of {features} \
-         from {origin} in {seconds:.2} s\n  threshold  {threshold:.6}: {share}\n",
+        "AnomalyModel {id}, revision {revision}\n  detector   {detector}\n  {trained_on} \
+         in {seconds:.2} s\n  threshold  {threshold:.6}: {share}\n",
         id = plan.id,
         revision = about.revision,
         detector = detector(about),
-        rows = about.rows,
-        features = about.features.join(", "),
-        origin = plan.input.data.origin,
         seconds = took.as_secs_f64(),
         threshold = about.threshold,
     );
@@ -210,14 +215,22 @@ fn other_detector(about: &detectors::Description) -> String {
     parameters.fold(kind.to_owned(), |text, (name, value)| format!("{text}, {name} {value}"))
 }
 
-/// Where it is served, and a request to paste: the first row that it was trained on.
-pub fn invitation(plan: &Plan, address: SocketAddr) -> String {
+/// A question about a row, and the row: the first that the model was trained on, or one in the midst of those.
+fn question(plan: &Plan, trained: &Trained) -> (&'static str, Vec<f64>) {
+    if plan.input.detector.imported.is_some() {
+        let row = Model::decode(&trained.model).map(|model| model.typical_row()).unwrap_or_default();
+        return ("Is a typical row ordinary?", row);
+    }
     let origin = &plan.input.data.origin;
     let rows = trainer::data::read_csv(plan.data.as_slice(), &plan.input.features, origin);
-    let row = rows.map(|rows| rows.row(0).to_vec()).unwrap_or_default();
-    let vector = serde_json::to_string(&row).unwrap_or_default();
+    ("Is the first training row ordinary?", rows.map(|rows| rows.row(0).to_vec()).unwrap_or_default())
+}
+
+/// Where it is served, and a request to paste.
+fn invitation((question, row): &(&str, Vec<f64>), address: SocketAddr) -> String {
+    let vector = serde_json::to_string(row).unwrap_or_default();
     format!(
-        "\nServing on http://{address} until Ctrl-C; that is a page to look at, too. Is the first training row ordinary?\n\n  \
+        "\nServing on http://{address} until Ctrl-C; that is a page to look at, too. {question}\n\n  \
          curl -X POST \
          'http://{address}/prediction?score=true' -H 'content-type: application/json' -d '{vector}'\n\n"
     )

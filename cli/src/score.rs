@@ -107,7 +107,7 @@ pub fn score(arguments: &Arguments) -> Result<(), ScoreError> {
     let began = Instant::now();
     let mut counts = Counts::default();
     while let Some(chunk) = table.next_chunk()? {
-        let rows = columns.read(&chunk);
+        let rows = columns.read(&chunk, model.accepts_missing_values());
         let scored = rows.matrix.as_ref().map(|matrix| model.score_rows(matrix)).unwrap_or_default();
         counts.add(&scored, &rows.faults, counts.rows);
         output.write(&chunk.batch, &scored, &rows.faults)?;

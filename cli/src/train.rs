@@ -41,7 +41,7 @@ pub fn train(arguments: &Arguments, out: &mut impl Write) -> Result<(), RunError
     Ok(())
 }
 
-fn save(trained: &Trained, directory: &Path) -> std::io::Result<()> {
+pub(crate) fn save(trained: &Trained, directory: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(directory)?;
     let description = serde_json::to_vec_pretty(&trained.description)?;
     std::fs::write(directory.join(MODEL_FILE), &trained.model)?;

@@ -11,8 +11,10 @@ use crate::every::every_detector;
 mod check;
 mod ensemble;
 mod extended_isolation_forest;
+mod imported;
 mod isolation_forest;
 mod local_outlier_factor;
+mod missing;
 mod nearest_neighbors;
 mod principal_components;
 mod robust_covariance;
@@ -24,10 +26,12 @@ pub use ensemble::{EnsembleConfig, EnsembleMembers, EnsembleParameters, Ensemble
 pub use extended_isolation_forest::{
     ExtendedIsolationForestConfig, ExtendedIsolationForestParameters, MAX_EXTENSION_LEVEL,
 };
+pub use imported::{ImportedConfig, ImportedConfigMap};
 pub use isolation_forest::{
     IsolationForestConfig, IsolationForestParameters, MAX_SAMPLES_IN_ALL, MAX_TREES, SAMPLE_SIZE,
 };
 pub use local_outlier_factor::LocalOutlierFactorConfig;
+pub use missing::Missing;
 pub use nearest_neighbors::{MAX_NEIGHBORS, MAX_REFERENCES, NearestNeighborsConfig, NeighborsParameters};
 pub use principal_components::{PrincipalComponentsConfig, PrincipalComponentsParameters};
 pub use robust_covariance::{RobustCovarianceConfig, RobustCovarianceParameters};
@@ -43,29 +47,34 @@ macro_rules! detector_config {
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = check::exactly_one(KINDS))))]
+        #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = check::exactly_one(KINDS, IMPORTED))))]
         pub struct DetectorConfig {
             $(
                 $(#[$about])+
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub $member: Option<$config>,
             )+
+            /// An isolation forest that scikit-learn fitted, exported by `python/anomaly_operator.py`. It is not trained here:
+            /// `training` is left out.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub imported: Option<ImportedConfig>,
         }
 
-        /// The names of all detectors, as in the resource.
+        /// The names of all detectors that are trained here, as in the resource.
         pub const KINDS: &[&str] = &[$($kind),+];
 
         impl DetectorConfig {
             /// The names of all members that are given, as in the resource.
             pub fn given(&self) -> Vec<&'static str> {
-                let all = [$(self.$member.is_some().then_some($kind)),+];
+                let imported = self.imported.is_some().then_some(IMPORTED);
+                let all = [$(self.$member.is_some().then_some($kind),)+ imported];
                 all.into_iter().flatten().collect()
             }
 
             /// Checks that exactly one detector is given and that its parameters are within their ranges.
             ///
             /// # Errors
-            /// None or several, or the first parameter that is out of its range.
+            /// None or several, the first parameter that is out of its range, or `imported`, which has none.
             pub fn check(&self) -> Result<Parameters, ConfigError> {
                 let given = self.given();
                 if given.len() > 1 {
@@ -76,6 +85,9 @@ macro_rules! detector_config {
                         return config.check().map(Parameters::$name);
                     }
                 )+
+                if self.imported.is_some() {
+                    return Err(ConfigError::NotTrained);
+                }
                 Err(ConfigError::NoDetector)
             }
 
@@ -86,7 +98,8 @@ macro_rules! detector_config {
                         return Some(ScoreRange::$range);
                     }
                 )+
-                None
+                // Only forests can be imported.
+                self.imported.as_ref().map(|_| ScoreRange::MinusOneToZero)
             }
         }
 
@@ -107,12 +120,32 @@ macro_rules! detector_config {
                 }
             }
         )+
+
+        impl From<ImportedConfig> for DetectorConfig {
+            fn from(config: ImportedConfig) -> Self {
+                Self { imported: Some(config), ..Self::default() }
+            }
+        }
     };
 }
 
 every_detector!(detector_config);
 
+/// The name of a model that was fitted elsewhere, among the detectors.
+pub const IMPORTED: &str = "imported";
+
 impl DetectorConfig {
+    /// Checks what is asked for: as [`DetectorConfig::check`], but an imported model is no error.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        match self.check() {
+            Err(ConfigError::NotTrained) => Ok(()),
+            other => other.map(drop),
+        }
+    }
+
     /// The name of the member that is given, as in the resource; `None` if there is none or more than one.
     pub fn kind(&self) -> Option<&'static str> {
         match self.given().as_slice() {

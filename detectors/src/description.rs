@@ -71,6 +71,8 @@ pub mod reasons {
     pub const REGULARISED_COVARIANCE: &str = "RegularisedCovariance";
     /// The default ensemble goes without a member that cannot take so many columns.
     pub const MEMBER_LEFT_OUT: &str = "MemberLeftOut";
+    /// An imported model that came without its training rows: no row has a severity.
+    pub const NOT_CALIBRATED: &str = "NotCalibrated";
     /// The model fits its revision only without the distribution of the training rows.
     pub const DRIFT_NOT_MEASURED: &str = "DriftNotMeasured";
 }

@@ -51,6 +51,8 @@ pub mod forest;
 #[cfg(feature = "engine")]
 mod golden;
 #[cfg(feature = "engine")]
+pub mod import;
+#[cfg(feature = "engine")]
 mod linear;
 #[cfg(feature = "engine")]
 mod local_outlier_factor;
@@ -93,6 +95,8 @@ pub use extended_isolation_forest::ExtendedIsolationForest;
 pub use forest::IsolationForest;
 #[cfg(feature = "engine")]
 pub use golden::GoldenError;
+#[cfg(feature = "engine")]
+pub use import::{ImportError, ImportOptions};
 #[cfg(feature = "engine")]
 pub use local_outlier_factor::LocalOutlierFactor;
 #[cfg(feature = "engine")]

@@ -2,12 +2,33 @@
 
 use ndarray::{Array2, ArrayView2};
 
-/// A row-major table of n ≥ 1 rows and d ≥ 1 columns, each value finite and within ±`f32::MAX`.
-#[derive(Clone, Debug, PartialEq)]
+/// A row-major table of n ≥ 1 rows and d ≥ 1 columns, each value finite and within ±`f32::MAX`; or, in a table that was
+/// made for them, missing (NaN) or whatever a model accepts.
+#[derive(Clone, Debug)]
 pub struct CheckedMatrix {
     /// In standard (row-major) layout.
     values: Vec<f64>,
     columns: usize,
+    kind: Kind,
+}
+
+/// Which values a table may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Finite and within ±`f32::MAX`.
+    Numbers,
+    /// Those, and NaN.
+    Missing,
+    /// What one model accepts.
+    Accepted,
+}
+
+/// By bits, so that missing values are equal.
+impl PartialEq for CheckedMatrix {
+    fn eq(&self, other: &Self) -> bool {
+        let bits = |table: &Self| table.values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        (self.columns, self.kind) == (other.columns, other.kind) && bits(self) == bits(other)
+    }
 }
 
 /// Why a table cannot be used. Rows and columns count from 0 in the fields and from 1 in the messages.
@@ -67,6 +88,38 @@ impl CheckedMatrix {
     /// # Errors
     /// As [`CheckedMatrix::new`], and for a last row that is not complete.
     pub fn from_vec(values: Vec<f64>, columns: usize) -> Result<Self, MatrixError> {
+        Self::of_kind(values, columns, Kind::Numbers, in_range)
+    }
+
+    /// As [`CheckedMatrix::from_vec`], but NaN is a missing value: for training and scoring with missing values routed.
+    ///
+    /// # Errors
+    /// As [`CheckedMatrix::from_vec`]; NaN is none.
+    pub fn with_missing(values: Vec<f64>, columns: usize) -> Result<Self, MatrixError> {
+        Self::of_kind(values, columns, Kind::Missing, |value| value.is_nan() || in_range(value))
+    }
+
+    /// A table of whatever `accepts` holds for.
+    pub(crate) fn accepted(
+        values: Vec<f64>,
+        columns: usize,
+        accepts: impl Fn(f64) -> bool,
+    ) -> Result<Self, MatrixError> {
+        let usual = values.iter().all(|&value| in_range(value));
+        Self::of_kind(values, columns, if usual { Kind::Numbers } else { Kind::Accepted }, accepts)
+    }
+
+    /// Whether values may be missing (NaN); there need not be any.
+    pub fn may_lack_values(&self) -> bool {
+        self.kind != Kind::Numbers
+    }
+
+    fn of_kind(
+        values: Vec<f64>,
+        columns: usize,
+        kind: Kind,
+        accepts: impl Fn(f64) -> bool,
+    ) -> Result<Self, MatrixError> {
         if columns == 0 {
             return Err(MatrixError::NoColumns);
         }
@@ -77,10 +130,10 @@ impl CheckedMatrix {
             return Err(MatrixError::Ragged { values: values.len(), columns });
         }
         // Without a way out in its midst, the check of a chunk is several values a step.
-        let good = |chunk: &[f64]| chunk.iter().fold(true, |good, &value| good & in_range(value));
+        let good = |chunk: &[f64]| chunk.iter().fold(true, |good, &value| good & accepts(value));
         let bad = values.chunks(1_024).position(|chunk| !good(chunk)).map_or(values.len(), |at| 1_024 * at);
-        match values[bad..].iter().position(|&value| !in_range(value)).map(|at| bad + at) {
-            None => Ok(Self { values, columns }),
+        match values[bad..].iter().position(|&value| !accepts(value)).map(|at| bad + at) {
+            None => Ok(Self { values, columns, kind }),
             Some(at) => {
                 Err(MatrixError::NotFinite { row: at / columns, column: at % columns, value: values[at] })
             }
@@ -106,7 +159,7 @@ impl CheckedMatrix {
     pub(crate) fn select(&self, rows: &[u32]) -> Self {
         assert!(!rows.is_empty(), "a table has at least one row");
         let values = rows.iter().flat_map(|&row| self.row(row as usize)).copied().collect();
-        Self { values, columns: self.columns }
+        Self { values, columns: self.columns, kind: self.kind }
     }
 
     /// All values, row by row.
@@ -142,6 +195,21 @@ mod tests {
         }
         let message = CheckedMatrix::new(array![[1.0, f64::NAN]]).unwrap_err().to_string();
         assert_eq!(message, "row 1, column 2 is NaN: values must be finite and within ±3.4028234e38");
+    }
+
+    #[test]
+    fn missing_values_are_accepted_only_where_they_are_meant() {
+        let values = vec![1.0, f64::NAN, 3.0, 4.0];
+        let table = CheckedMatrix::with_missing(values.clone(), 2).unwrap();
+        assert!(table.may_lack_values() && table == CheckedMatrix::with_missing(values.clone(), 2).unwrap());
+        assert!(matches!(
+            CheckedMatrix::from_vec(values, 2),
+            Err(MatrixError::NotFinite { row: 0, column: 1, .. })
+        ));
+        for bad in [f64::INFINITY, 1e300] {
+            assert!(CheckedMatrix::with_missing(vec![bad], 1).is_err());
+        }
+        assert!(!CheckedMatrix::accepted(vec![1.0], 1, |_| true).unwrap().may_lack_values());
     }
 
     #[test]

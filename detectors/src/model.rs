@@ -12,13 +12,14 @@ use crate::description::Warning;
 use crate::detector::Fitted;
 use crate::explanation::{Explanation, Level};
 use crate::golden::{self, GoldenError, GoldenRow, Outcome};
-use crate::matrix::CheckedMatrix;
+use crate::matrix::{CheckedMatrix, MatrixError};
 use crate::model_file::{self, ModelFileError};
 use crate::reference::Reference;
 use crate::threshold::Line;
 
 pub use train::TrainError;
 pub(crate) use train::calibration_rows;
+pub(crate) use train::check_features;
 
 /// A trained model. Made by [`Model::train`] or read by [`Model::decode`].
 #[derive(Clone, Debug)]
@@ -53,7 +54,7 @@ impl Calibrated {
 }
 
 /// What is known about a model besides its mathematics.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
     pub(crate) features: Vec<String>,
     pub(crate) detector: DetectorConfig,
@@ -145,11 +146,23 @@ impl Model {
         }
     }
 
+    /// Rows of d values each, one after the other, as a table that [`Model::score_rows`] takes: missing values and
+    /// infinities are in it where the model accepts them.
+    ///
+    /// # Errors
+    /// No rows, a last row that is not complete, or the first value that the model does not accept.
+    pub fn check_rows(&self, values: Vec<f64>) -> Result<CheckedMatrix, MatrixError> {
+        CheckedMatrix::accepted(values, self.fitted.columns(), |value| self.fitted.accepts(value))
+    }
+
     /// Scores rows of shape (n, d): the same results as row by row, faster.
     ///
     /// # Panics
-    /// The matrix has not d columns; see [`Model::features`].
+    /// The matrix has not d columns (see [`Model::features`]), or was made with values that the model does not accept
+    /// (see [`Model::check_rows`]).
     pub fn score_rows(&self, rows: &CheckedMatrix) -> Vec<Scored> {
+        let accepted = || rows.as_slice().iter().all(|&value| self.fitted.accepts(value));
+        assert!(!rows.may_lack_values() || accepted(), "a value that the model does not accept");
         let mut measures = vec![0.0; rows.rows()];
         self.fitted.measure(rows.view(), &mut measures);
         measures.into_iter().map(|measure| self.scored(self.outcome(measure))).collect()

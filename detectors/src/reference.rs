@@ -59,10 +59,15 @@ pub struct Bins {
 impl Reference {
     /// Of training rows and their scores in ascending order (of all rows or of a sample).
     pub(crate) fn new(rows: &CheckedMatrix, ascending_scores: &[f64], seed: u64) -> Self {
+        Self::of(columns(rows, seed), ascending_scores)
+    }
+
+    /// Of columns that are known, and scores in ascending order.
+    pub(crate) fn of(columns: Vec<ColumnReference>, ascending_scores: &[f64]) -> Self {
         let mut score = Bins::between_deciles(ascending_scores, ascending_scores[0]);
         ascending_scores.iter().for_each(|&value| score.count(value));
         Self {
-            columns: columns(rows, seed),
+            columns,
             score,
             score_quantiles: distinct(
                 SCORE_QUANTILES.iter().map(|&thousandths| quantile(ascending_scores, thousandths, 1_000)),

@@ -121,7 +121,17 @@ impl World {
 
     pub(crate) fn inline(self, csv: &str) -> Self {
         let source = serde_yaml::from_str(&format!("{{inline: {{csv: {csv:?}}}}}")).unwrap();
-        self.edited(|spec| spec.training.source = source)
+        self.edited(|spec| spec.training.as_mut().unwrap().source = source)
+    }
+
+    /// A model that scikit-learn trained, in the same ConfigMap.
+    pub(crate) fn imported(self) -> Self {
+        self.edited(|spec| {
+            spec.features.clear();
+            spec.training = None;
+            spec.detector =
+                serde_yaml::from_str("{imported: {configMap: {name: data, key: forest.json.gz}}}").unwrap();
+        })
     }
 
     /// Exposed by a class of this controller, with generated credentials.

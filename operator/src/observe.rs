@@ -125,9 +125,9 @@ impl Eye<'_> {
     }
 
     async fn source(&self) -> Result<Source, ObserveError> {
-        let source = &self.model.spec.training.source;
-        let Some(wanted) = &source.config_map else {
-            let csv = source.inline.as_ref().map(|inline| inline.csv.as_str()).unwrap_or_default();
+        let spec = &self.model.spec;
+        let Some(wanted) = &spec.config_map() else {
+            let csv = spec.inline().unwrap_or_default();
             let origin = format!("AnomalyModel {} spec.training.source.inline.csv", self.at);
             return Ok(Source::Found { digest: digest(csv.as_bytes()), origin, changed_at: None });
         };

@@ -63,11 +63,11 @@ pub enum Known {
 
 /// What a model refers to.
 pub fn of(namespace: &str, spec: &AnomalyModelSpec) -> BTreeSet<Reference> {
-    let source = spec.training.source.config_map.as_ref();
+    let source = spec.config_map();
     let secret = spec.ingress.as_ref().and_then(|ingress| ingress.basic_auth.as_ref());
     let certificate = spec.serving.tls.as_ref();
     [
-        source.map(|s| (ReferenceKind::ConfigMap, namespace, s.name.as_str())),
+        source.as_ref().map(|s| (ReferenceKind::ConfigMap, namespace, s.name.as_str())),
         secret.map(|s| (ReferenceKind::Secret, namespace, s.secret_name.as_str())),
         certificate.map(|s| (ReferenceKind::Secret, namespace, s.secret_name.as_str())),
         spec.ingress.as_ref().map(|_| (ReferenceKind::IngressClass, "", ANY)),

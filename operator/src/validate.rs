@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use api::spec::{AccessLog, Ingress, Limits, Page, Source as SourceSpec};
+use api::AnomalyModelSpec;
+use api::spec::{AccessLog, Ingress, Limits, Page};
 use api::validation::FieldError;
 use api::{labels, training_key, validation};
-use detectors::config::{ConfigError, DetectorConfig, ThresholdConfig};
+use detectors::config::{ConfigError, DetectorConfig, Missing, ThresholdConfig};
 
 use crate::monitoring::{self, Monitoring};
 use crate::observed::{Observed, Source};
@@ -32,6 +33,8 @@ pub struct Validated {
     pub detector: DetectorConfig,
     /// Threshold, with the default filled in.
     pub threshold: ThresholdConfig,
+    /// What becomes of rows that lack values, if it is said.
+    pub missing: Option<Missing>,
     /// Fewest rows.
     pub min_rows: u32,
     /// Where the data is.
@@ -125,7 +128,7 @@ pub fn validate(observed: &Observed, settings: &Settings) -> Result<Validated, I
     errors.extend(detector_errors(spec));
     let trainer_resources = resources::complete(
         "spec.training.resources",
-        &spec.training.resources,
+        &spec.training_resources(),
         &resources::TRAINER,
         &mut errors,
     );
@@ -135,7 +138,7 @@ pub fn validate(observed: &Observed, settings: &Settings) -> Result<Validated, I
         &resources::SERVER,
         &mut errors,
     );
-    let data = data(&spec.training.source);
+    let data = data(spec);
     let (Some(data), true) = (data, errors.is_empty()) else {
         return Err(Invalid { errors });
     };
@@ -148,10 +151,11 @@ pub fn validate(observed: &Observed, settings: &Settings) -> Result<Validated, I
         features: spec.feature_names(),
         detector: spec.detector.clone(),
         threshold: spec.threshold(),
-        min_rows: spec.training.min_rows,
+        missing: spec.missing,
+        min_rows: spec.min_rows(),
         data,
         training: training(observed),
-        history_limit: usize::try_from(spec.training.revision_history_limit).unwrap_or(usize::MAX),
+        history_limit: usize::try_from(spec.revision_history_limit()).unwrap_or(usize::MAX),
         trainer_resources,
         server_resources,
         replicas: spec.serving.replicas,
@@ -177,11 +181,10 @@ fn training(observed: &Observed) -> Option<Training> {
     }
 }
 
-fn data(source: &SourceSpec) -> Option<Data> {
-    let SourceSpec { config_map, inline } = source;
-    match (config_map, inline) {
-        (Some(at), None) => Some(Data::ConfigMap { name: at.name.clone(), key: at.key.clone() }),
-        (None, Some(inline)) => Some(Data::Inline { csv: inline.csv.clone() }),
+fn data(spec: &AnomalyModelSpec) -> Option<Data> {
+    match (spec.config_map(), spec.inline()) {
+        (Some(at), None) => Some(Data::ConfigMap { name: at.name, key: at.key }),
+        (None, Some(csv)) => Some(Data::Inline { csv: csv.to_owned() }),
         _ => None,
     }
 }
@@ -199,7 +202,7 @@ fn exposed(ingress: &Ingress) -> Exposed {
 
 /// Faults of the detector's parameters and of the threshold; that there is no detector, or more than one, was said already.
 fn detector_errors(spec: &api::AnomalyModelSpec) -> Vec<FieldError> {
-    let detector = spec.detector.check().err().map(|e| field_error("spec.detector", &e));
+    let detector = spec.detector.validate().err().map(|e| field_error("spec.detector", &e));
     let threshold = spec.threshold().check(&spec.detector).err().map(|e| field_error("spec.threshold", &e));
     [detector, threshold].into_iter().flatten().flatten().collect()
 }

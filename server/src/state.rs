@@ -84,8 +84,7 @@ impl Served {
 
     /// Scores rows that were checked when they were read, and counts them.
     pub(crate) fn score_rows(&self, values: Vec<f64>) -> Vec<Scored> {
-        CheckedMatrix::from_vec(values, self.width())
-            .map_or_else(|_| Vec::new(), |rows| self.score_matrix(&rows))
+        self.model.check_rows(values).map_or_else(|_| Vec::new(), |rows| self.score_matrix(&rows))
     }
 
     /// Scores rows and counts them.
@@ -102,6 +101,11 @@ impl Served {
         if let Some(recent) = &self.recent {
             recent.note(values, scored);
         }
+    }
+
+    /// Whether rows may lack values: then null, an empty cell and NaN are missing values.
+    pub(crate) fn routes_missing(&self) -> bool {
+        self.model.accepts_missing_values()
     }
 
     /// The number of values in a row.

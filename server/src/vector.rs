@@ -19,13 +19,15 @@ const SHOWN_CHARACTERS: usize = 40;
 
 pub(crate) const EXPECTED_NUMBER: &str = "a finite number within ±3.4028234e38";
 
-/// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point.
-pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Problem> {
-    let vector = numbers(body, features.len()).map_err(|error| explain(body, features, &error))?;
+/// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point. `missing` says that
+/// null is a value, too: NaN here.
+pub(crate) fn parse(body: &[u8], features: &[String], missing: bool) -> Result<Vec<f64>, Problem> {
+    let vector =
+        numbers(body, features.len(), missing).map_err(|error| explain(body, features, missing, &error))?;
     if vector.len() != features.len() {
         return Err(wrong_length(features, vector.len()));
     }
-    let outside = |value: &f64| value.is_nan() || value.abs() > LARGEST;
+    let outside = |value: &f64| value.abs() > LARGEST;
     if vector.iter().any(outside) {
         let wrong = vector.iter().enumerate().filter(|(_, value)| outside(value));
         return Err(wrong_values(wrong.map(|(column, value)| (column, format!("{value:e}"))), features));
@@ -33,8 +35,9 @@ pub(crate) fn parse(body: &[u8], features: &[String]) -> Result<Vec<f64>, Proble
     Ok(vector)
 }
 
-/// The numbers of a flat array, into a vector that has room for as many as are expected.
-fn numbers(body: &[u8], expected: usize) -> serde_json::Result<Vec<f64>> {
+/// The numbers of a flat array, into a vector that has room for as many as are expected. Where values may be missing, null is
+/// NaN, which JSON has no other word for.
+fn numbers(body: &[u8], expected: usize, missing: bool) -> serde_json::Result<Vec<f64>> {
     struct Numbers(usize);
     impl<'de> Visitor<'de> for Numbers {
         type Value = Vec<f64>;
@@ -51,15 +54,19 @@ fn numbers(body: &[u8], expected: usize) -> serde_json::Result<Vec<f64>> {
             Ok(numbers)
         }
     }
+    if missing {
+        let values: Vec<Option<f64>> = serde_json::from_slice(body)?;
+        return Ok(values.into_iter().map(|value| value.unwrap_or(f64::NAN)).collect());
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let numbers = json.deserialize_seq(Numbers(expected))?;
     json.end().map(|()| numbers)
 }
 
 /// Why the fast way failed. Only called for bodies that are refused.
-fn explain(body: &[u8], features: &[String], error: &serde_json::Error) -> Problem {
+fn explain(body: &[u8], features: &[String], missing: bool, error: &serde_json::Error) -> Problem {
     if let Ok(elements) = serde_json::from_slice::<Vec<&RawValue>>(body) {
-        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_number(element.get()));
+        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_value(element.get(), missing));
         return wrong_values(wrong.map(|(column, element)| (column, shown(element.get()))), features);
     }
     if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
@@ -69,14 +76,16 @@ fn explain(body: &[u8], features: &[String], error: &serde_json::Error) -> Probl
         return Problem::invalid_vector(format!("the body must be {expected}"), vec![error]);
     }
     if let Some(elements) = elements_with_nan(body) {
-        let wrong = elements.enumerate().filter(|(_, element)| !is_number(element));
+        let wrong = elements.enumerate().filter(|(_, element)| !is_value(element, missing));
         return wrong_values(wrong.map(|(column, element)| (column, shown(element))), features);
     }
     Problem::malformed(format!("the body is not JSON ({error}); send {}", expected_vector(features)))
 }
 
-pub(crate) fn is_number(element: &str) -> bool {
-    serde_json::from_str::<f64>(element).is_ok_and(|value| value.abs() <= LARGEST)
+/// Whether an element of JSON can be scored: a number within range, or null where values may be missing.
+pub(crate) fn is_value(element: &str, missing: bool) -> bool {
+    (missing && element == "null")
+        || serde_json::from_str::<f64>(element).is_ok_and(|value| value.abs() <= LARGEST)
 }
 
 /// The elements of a flat array that is JSON but for `NaN` and `Infinity`, which Python's `json.dumps` writes:
@@ -154,7 +163,7 @@ mod tests {
     }
 
     fn status(body: &[u8]) -> StatusCode {
-        match parse(body, &features()) {
+        match parse(body, &features(), false) {
             Ok(_) => StatusCode::OK,
             Err(problem) => problem.into_response().status(),
         }
@@ -162,9 +171,12 @@ mod tests {
 
     #[test]
     fn numbers_of_every_json_form_are_taken_to_the_last_bit() {
-        let parsed = parse(b" [ 0.1 , -12345678901234567890e-3 ] ", &features()).unwrap();
+        let parsed = parse(b" [ 0.1 , -12345678901234567890e-3 ] ", &features(), false).unwrap();
         assert_eq!(parsed, [0.1, -1.234_567_890_123_456_8e16]);
-        assert_eq!(parse(b"[1, 340282346638528859811704183484516925440]", &features()).unwrap()[0], 1.0);
+        assert_eq!(
+            parse(b"[1, 340282346638528859811704183484516925440]", &features(), false).unwrap()[0],
+            1.0
+        );
     }
 
     #[test]
@@ -189,6 +201,16 @@ mod tests {
         ];
         for body in bodies {
             assert_eq!(status(body), StatusCode::UNPROCESSABLE_ENTITY, "{}", String::from_utf8_lossy(body));
+        }
+    }
+
+    #[test]
+    fn null_is_a_missing_value_where_values_may_be_missing() {
+        let parsed = parse(b"[null, 1.5]", &features(), true).unwrap();
+        assert!(parsed[0].is_nan() && parsed[1] == 1.5);
+        for body in [&b"[NaN, 1]"[..], b"[\"\", 1]", b"[null]", b"[null, 1e39]", b"[null, true]"] {
+            let problem = parse(body, &features(), true).unwrap_err();
+            assert_eq!(problem.into_response().status(), StatusCode::UNPROCESSABLE_ENTITY);
         }
     }
 

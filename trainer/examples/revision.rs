@@ -23,6 +23,7 @@ fn main() {
         features: features.clone(),
         detector: DetectorConfig::from(IsolationForestConfig::default()),
         threshold: ThresholdConfig { contamination: Some(0.01), ..ThresholdConfig::default() },
+        missing: None,
         min_rows: 32,
         data: DataFile {
             path: String::new(),

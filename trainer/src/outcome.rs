@@ -15,6 +15,8 @@ pub mod reason {
     pub const TOO_FEW_ROWS: &str = "TooFewRows";
     /// The detector refuses its parameters or the rows.
     pub const TRAINING_REFUSED: &str = "TrainingRefused";
+    /// The exported model is damaged or does not prove itself.
+    pub const IMPORT_REFUSED: &str = "ImportRefused";
     /// The model does not fit a ConfigMap.
     pub const MODEL_TOO_LARGE: &str = "ModelTooLarge";
     /// The data changed between planning and training.
@@ -47,8 +49,13 @@ pub struct Outcome {
 impl Outcome {
     /// The revision is published.
     pub fn published(revision: &str, rows: u64) -> Self {
-        let message = format!("published {revision}, trained on {rows} rows");
-        Self { result: result(reason::PUBLISHED, message, Some(rows), None), exit_code: EXIT_PUBLISHED }
+        // Of an imported model the training rows may not be known.
+        let (rows, trained) = match rows {
+            0 => (None, "imported".to_owned()),
+            rows => (Some(rows), format!("trained on {rows} rows")),
+        };
+        let message = format!("published {revision}, {trained}");
+        Self { result: result(reason::PUBLISHED, message, rows, None), exit_code: EXIT_PUBLISHED }
     }
 
     /// The input is at fault: trying again does not help.
@@ -102,6 +109,7 @@ impl From<&TrainerError> for Outcome {
             TrainerError::Version { .. } => Self::failed(reason::INCOMPATIBLE_INPUT, message),
             TrainerError::DataChanged { .. } => Self::failed(reason::DATA_CHANGED, message),
             TrainerError::SelfCheck(_) => Self::failed(reason::SELF_CHECK_FAILED, message),
+            TrainerError::Import { .. } => Self::input(reason::IMPORT_REFUSED, message),
             TrainerError::Train { .. } => Self::input(reason::TRAINING_REFUSED, message),
             TrainerError::Data(data) => match *data.problem() {
                 Problem::TooFewRows { rows, needed } => Self {

@@ -2,8 +2,9 @@
 
 use api::job::{INPUT_VERSION, TrainingInput};
 use api::training_key::digest;
+use detectors::config::ImportedConfig;
 use detectors::description::{DESCRIPTION_VERSION, reasons};
-use detectors::{Description, DetectorConfig, Model, TrainError, Warning};
+use detectors::{Description, DetectorConfig, ImportError, ImportOptions, Model, TrainError, Warning};
 
 use crate::data::{InputError, read_csv};
 
@@ -49,12 +50,20 @@ pub enum TrainerError {
         /// Why.
         source: TrainError,
     },
+    /// An exported model that is damaged or does not prove itself.
+    #[error("{origin}: {source}")]
+    Import {
+        /// Where it came from.
+        origin: String,
+        /// Why.
+        source: ImportError,
+    },
     /// The encoded model does not score as the trained one does.
     #[error("the model does not reproduce its own scores on this machine: {0}")]
     SelfCheck(String),
 }
 
-/// Trains on `data`, the bytes of the CSV that `input` speaks of.
+/// Trains on `data`, the bytes of the CSV that `input` speaks of; or imports it, if it is an exported model.
 ///
 /// The model is decoded again and checked against its golden rows before it is given back.
 ///
@@ -68,6 +77,9 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     if digest(data) != input.data.digest {
         return Err(TrainerError::DataChanged { origin: origin.clone() });
     }
+    if let Some(source) = &input.detector.imported {
+        return import(input, source, data);
+    }
     let rows = read_csv(data, &input.features, origin)?;
     let (found, needed) = (rows.rows() as u64, u64::from(input.min_rows));
     if found < needed {
@@ -75,6 +87,21 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     }
     let model = Model::train(&input.features, &input.detector, &input.threshold, &rows)
         .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;
+    let trained = fitting(model, input, MOST_BYTES);
+    check(&trained.model)?;
+    Ok(trained)
+}
+
+/// The exported model in `data`, proven on its golden rows.
+fn import(input: &TrainingInput, source: &ImportedConfig, data: &[u8]) -> Result<Trained, TrainerError> {
+    let options = ImportOptions {
+        source: source.clone(),
+        features: (!input.features.is_empty()).then(|| input.features.clone()),
+        threshold: input.threshold.clone(),
+        missing: input.missing,
+    };
+    let model = Model::import(data, options)
+        .map_err(|source| TrainerError::Import { origin: input.data.origin.clone(), source })?;
     let trained = fitting(model, input, MOST_BYTES);
     check(&trained.model)?;
     Ok(trained)
@@ -158,6 +185,7 @@ mod tests {
             features: vec!["x".into()],
             detector: DetectorConfig::from(forest),
             threshold: Default::default(),
+            missing: None,
             min_rows: 8,
             data: DataFile { path: String::new(), origin: String::new(), digest: String::new() },
         };

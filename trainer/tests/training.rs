@@ -4,6 +4,7 @@
 
 use api::job::{DataFile, INPUT_VERSION, RevisionTarget, TrainingInput};
 use api::training_key::digest;
+use detectors::config::ImportedConfig;
 use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
 use trainer::outcome::Outcome;
 use trainer::{Trained, train};
@@ -26,6 +27,7 @@ fn input(csv: &str) -> TrainingInput {
         features: vec!["x".into(), "y".into()],
         detector: DetectorConfig::from(IsolationForestConfig { trees: 20, ..Default::default() }),
         threshold: ThresholdConfig { contamination: Some(0.02), ..Default::default() },
+        missing: None,
         min_rows: 32,
         data: DataFile {
             path: String::new(),
@@ -103,6 +105,45 @@ fn parameters_out_of_range_are_left_to_the_user() {
     let refused = outcome(&input, &csv);
     assert_eq!((refused.result.reason.as_str(), refused.exit_code), ("TrainingRefused", 2));
     assert!(refused.result.message.contains("trees"), "{}", refused.result.message);
+}
+
+const FOREST: &[u8] = include_bytes!("../../examples/data/machine-temperature/forest.json.gz");
+
+fn exported(data: &[u8]) -> TrainingInput {
+    TrainingInput {
+        features: Vec::new(),
+        detector: ImportedConfig::default().into(),
+        threshold: ThresholdConfig::default(),
+        data: DataFile { digest: digest(data), ..input("").data },
+        ..input("")
+    }
+}
+
+#[test]
+fn an_exported_model_is_published_with_its_own_features_and_threshold() {
+    let Trained { model, description } = train(&exported(FOREST), FOREST).unwrap();
+    assert_eq!((description.features.join(","), description.rows), ("mean,sd".into(), 979));
+    assert!(description.threshold < -0.5 && description.warnings.is_empty());
+    assert!((description.flagged_training_share.unwrap() - 0.02).abs() < 0.002);
+    assert_eq!(description.model_digest, digest(&model));
+    assert_eq!(train(&exported(FOREST), FOREST).unwrap().model, model);
+}
+
+#[test]
+fn an_exported_model_that_is_refused_is_left_to_the_user() {
+    let cut_off = &FOREST[..FOREST.len() / 2];
+    let other_names = TrainingInput { features: vec!["sd".into(), "mean".into()], ..exported(FOREST) };
+    for (input, data, word) in
+        [(exported(cut_off), cut_off, "decompressed"), (other_names, FOREST, "give them in its order")]
+    {
+        let Outcome { result, exit_code } = Outcome::from(&train(&input, data).unwrap_err());
+        assert_eq!((result.reason.as_str(), exit_code), ("ImportRefused", 2));
+        assert!(
+            result.message.contains(word) && result.message.starts_with("ConfigMap demo/x"),
+            "{}",
+            result.message
+        );
+    }
 }
 
 #[test]

@@ -10,8 +10,9 @@ use anyhow::{Context, Result, bail};
 /// Where people read about conditions.
 pub const DOCUMENTATION: &str = "docs/conditions.md";
 
-/// Sources with a `mod reason` of string constants.
-const SOURCES: [&str; 2] = ["api/src/conditions.rs", "trainer/src/outcome.rs"];
+/// Sources with a `mod reason` (or `reasons`) of string constants.
+const SOURCES: [&str; 3] =
+    ["api/src/conditions.rs", "trainer/src/outcome.rs", "detectors/src/description.rs"];
 
 /// What is wrong with the documentation of reasons; empty if nothing is.
 pub fn complaints(root: &Path) -> Result<Vec<String>> {
@@ -33,6 +34,7 @@ pub fn complaints(root: &Path) -> Result<Vec<String>> {
 
 /// Values of the string constants in the module `reason` of a Rust source.
 fn constants(source: &str) -> Result<BTreeSet<String>> {
+    let source = source.replace("pub mod reasons {", "pub mod reason {");
     let module = source.split("pub mod reason {").nth(1).context("no `pub mod reason`")?;
     let module = module.split("\n}").next().unwrap_or(module);
     let values: BTreeSet<String> = module.lines().filter_map(constant).map(str::to_owned).collect();

@@ -329,8 +329,8 @@ fn the_model_in_the_notes_can_be_read_whole() {
     let model: api::AnomalyModel = serde_yaml::from_str(manifest).unwrap();
     let name = model.metadata.name.clone().unwrap();
     assert_eq!(api::validation::validate(&name, &model.spec), []);
-    let rows = model.spec.training.source.inline.unwrap().csv.lines().count() - 1;
-    assert!(rows >= usize::try_from(model.spec.training.min_rows).unwrap(), "{rows} rows");
+    let rows = model.spec.inline().unwrap().lines().count() - 1;
+    assert!(rows >= usize::try_from(model.spec.min_rows()).unwrap(), "{rows} rows");
 }
 
 #[test]

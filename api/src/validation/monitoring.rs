@@ -14,7 +14,8 @@ pub(super) fn monitoring(spec: &AnomalyModelSpec, errors: &mut Vec<FieldError>) 
     };
     let monitoring = &spec.monitoring;
     for (i, name) in monitoring.drift_features.iter().flatten().enumerate() {
-        let known = spec.features.iter().any(|feature| feature.name == name.0);
+        // Of an imported model the features may be known to itself only.
+        let known = spec.features.is_empty() || spec.features.iter().any(|feature| feature.name == name.0);
         check(known, &format!("driftFeatures[{i}]"), format!("{:?} is none of the features", name.0));
     }
     let interval = monitoring.service_monitor.as_ref().and_then(|monitor| monitor.interval.as_deref());

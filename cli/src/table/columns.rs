@@ -6,7 +6,7 @@ use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, Schema};
 use detectors::CheckedMatrix;
-use trainer::data::number;
+use trainer::data::{Problem, number};
 
 use super::{Chunk, TableError};
 
@@ -54,14 +54,22 @@ impl Columns {
     }
 
     /// The numbers of a chunk's rows.
-    pub fn read(&self, chunk: &Chunk) -> Rows {
+    /// With `missing`, an empty cell or no value is a missing one, NaN.
+    pub fn read(&self, chunk: &Chunk, missing: bool) -> Rows {
         let mut faults = chunk.faults.clone();
-        let columns: Vec<Vec<f64>> =
-            self.features.iter().map(|(index, name)| read(&chunk.batch, *index, name, &mut faults)).collect();
+        let columns: Vec<Vec<f64>> = (self.features.iter())
+            .map(|(index, name)| read(&chunk.batch, *index, name, missing, &mut faults))
+            .collect();
         let good = faults.iter().enumerate().filter(|(_, fault)| fault.is_none()).map(|(row, _)| row);
         let values: Vec<f64> = good.flat_map(|row| columns.iter().map(move |column| column[row])).collect();
         // Every value has been checked; only an empty table is refused.
-        let matrix = CheckedMatrix::from_vec(values, self.features.len()).ok();
+        let width = self.features.len();
+        let matrix = if missing {
+            CheckedMatrix::with_missing(values, width)
+        } else {
+            CheckedMatrix::from_vec(values, width)
+        };
+        let matrix = matrix.ok();
         Rows { matrix, faults }
     }
 }
@@ -73,7 +81,13 @@ fn is_number(kind: &DataType) -> bool {
 }
 
 /// One column's values; a row that has none gets a fault, if it has not one already.
-fn read(batch: &RecordBatch, index: usize, name: &str, faults: &mut [Option<String>]) -> Vec<f64> {
+fn read(
+    batch: &RecordBatch,
+    index: usize,
+    name: &str,
+    missing: bool,
+    faults: &mut [Option<String>],
+) -> Vec<f64> {
     let column = batch.column(index);
     let mut values = vec![0.0; column.len()];
     let mut note = |row: usize, problem: String| {
@@ -86,6 +100,7 @@ fn read(batch: &RecordBatch, index: usize, name: &str, faults: &mut [Option<Stri
             match value {
                 Some(value) if value.is_finite() && value.abs() <= f64::from(f32::MAX) => values[row] = value,
                 Some(value) => note(row, format!("{value} is not finite and within ±3.4028234e38")),
+                None if missing => values[row] = f64::NAN,
                 None => note(row, "there is no value: every row needs a number here".to_owned()),
             }
         }
@@ -94,6 +109,7 @@ fn read(batch: &RecordBatch, index: usize, name: &str, faults: &mut [Option<Stri
     let texts = to_text(column);
     for (row, text) in texts.as_string::<i32>().iter().enumerate() {
         match number(text.unwrap_or_default()) {
+            Err(Problem::EmptyCell) if missing => values[row] = f64::NAN,
             Ok(value) => values[row] = value,
             Err(problem) => note(row, problem.to_string()),
         }

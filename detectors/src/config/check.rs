@@ -7,6 +7,9 @@ pub enum ConfigError {
     /// `detector` is empty.
     #[error("detector is empty: give exactly one detector, for example isolationForest")]
     NoDetector,
+    /// `imported` where something is to be trained.
+    #[error("detector.imported is a model that was fitted elsewhere: it is not trained")]
+    NotTrained,
     /// Several detectors at once.
     #[error("detector has {given}: give exactly one of them")]
     SeveralDetectors {
@@ -64,6 +67,12 @@ pub enum ConfigError {
         /// The detector's name.
         member: &'static str,
     },
+    /// A share of training rows that are not here.
+    #[error(
+        "threshold.contamination cannot be used with an imported model, whose training rows are not here: leave \
+         threshold out to keep the model's own, or give threshold.score"
+    )]
+    ImportedContamination,
     /// Two thresholds at once.
     #[error("threshold has more than one of contamination, score and auto: give at most one of them")]
     TwoThresholds,
@@ -87,9 +96,10 @@ pub(super) fn integer(field: &'static str, value: u64, min: u64, max: u64) -> Re
     Err(ConfigError::IntegerOutOfRange { field, value, min, max })
 }
 
-/// The CEL rule that exactly one of some members is given.
+/// The CEL rule that exactly one of some members, or one more, is given.
 #[cfg(feature = "schema")]
-pub(super) fn exactly_one(members: &[&str]) -> serde_json::Value {
+pub(super) fn exactly_one(members: &[&str], one_more: &str) -> serde_json::Value {
+    let members = [members, &[one_more]].concat();
     let given: Vec<String> = members.iter().map(|member| format!("has(self.{member})")).collect();
     serde_json::json!([{
         "rule": format!("[{}].filter(given, given).size() == 1", given.join(", ")),

@@ -79,6 +79,7 @@ impl ThresholdConfig {
     pub fn check(&self, detector: &DetectorConfig) -> Result<Threshold, ConfigError> {
         let range = detector.score_range().unwrap_or(ScoreRange::MinusOneToZero);
         match (self.contamination, self.score, self.auto) {
+            (Some(_), _, _) if detector.imported.is_some() => Err(ConfigError::ImportedContamination),
             (None, None, false) => Ok(Threshold::Contamination(DEFAULT_CONTAMINATION)),
             (Some(value), None, false) if value > 0.0 && value <= 0.5 => Ok(Threshold::Contamination(value)),
             (Some(value), None, false) => {

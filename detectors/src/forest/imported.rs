@@ -73,7 +73,12 @@ impl IsolationForest {
     /// # Errors
     /// Arrays of different lengths, and whatever [`IsolationForest::from_trees`] refuses.
     pub fn import(given: &ImportedForest) -> Result<Self, ForestError> {
-        let routes_missing = given.missing == Unusual::Route;
+        Self::import_with(given, given.missing)
+    }
+
+    /// [`IsolationForest::import`], with missing values treated as is asked for and not as is given.
+    pub(crate) fn import_with(given: &ImportedForest, missing: Unusual) -> Result<Self, ForestError> {
+        let routes_missing = missing == Unusual::Route;
         let trees = given.trees.iter().enumerate().map(|(tree, arrays)| {
             let problem = |(node, problem)| ForestError::Node { tree, node, problem };
             arrays.nodes(routes_missing).map_err(problem)
@@ -101,7 +106,9 @@ impl ImportedForest {
         let given = self.depth_cut.unwrap_or(f64::INFINITY);
         let computed = forest.cut(self.offset);
         let belongs = if forest.denominator > 0.0 {
-            given == computed || (forest.score(given) - self.offset).abs() <= SCORE_TOLERANCE
+            // No sum is below 0.
+            let all_ordinary = given <= 0.0 && computed <= 0.0;
+            given == computed || all_ordinary || (forest.score(given) - self.offset).abs() <= SCORE_TOLERANCE
         } else {
             // Forests of one row: every sum is 0.
             (0.0 >= given) == (0.0 >= computed)

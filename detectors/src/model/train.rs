@@ -96,7 +96,7 @@ impl Model {
 }
 
 /// The names that a model file can hold and that a request can be told apart by.
-fn check_features(features: &[String], columns: usize) -> Result<(), TrainError> {
+pub(crate) fn check_features(features: &[String], columns: usize) -> Result<(), TrainError> {
     if features.len() != columns {
         return Err(TrainError::FeatureCount { features: features.len(), columns });
     }

@@ -6,7 +6,7 @@ use super::ModelFileError;
 use super::bytes::{Problem, Reader, Writer};
 use super::reference;
 use crate::calibration::{Calibration, Knot};
-use crate::config::{DetectorConfig, ThresholdConfig};
+use crate::config::{DetectorConfig, IMPORTED, ThresholdConfig};
 use crate::description::Warning;
 use crate::detector::Fitted;
 use crate::every::every_detector;
@@ -51,7 +51,10 @@ pub(super) fn decode(contents: &[u8], version: u16) -> Result<Model, ModelFileEr
     let (training_rows, flagged_training_share, warnings) = read(&mut reader, "trng", read_training)?;
     let line = read(&mut reader, "line", read_line)?;
     let fitted = read_fitted(&mut reader)?;
-    if configuration.detector.kind() != Some(fitted.kind()) {
+    // An imported model is a forest.
+    let asked =
+        configuration.detector.kind().map(|kind| if kind == IMPORTED { "isolationForest" } else { kind });
+    if asked != Some(fitted.kind()) {
         let problem = format!("it asks for another detector than the {} that follows", fitted.kind());
         return Err(ModelFileError::Invalid { section: "conf", problem });
     }
@@ -141,7 +144,7 @@ fn write_configuration(facts: &Facts, writer: &mut Writer) {
 fn read_configuration(reader: &mut Reader<'_>) -> Result<Configuration, Problem> {
     let configuration: Configuration =
         serde_json::from_str(&reader.text()?).map_err(|error| error.to_string())?;
-    configuration.detector.check().map_err(|error| error.to_string())?;
+    configuration.detector.validate().map_err(|error| error.to_string())?;
     configuration.threshold.check(&configuration.detector).map_err(|error| error.to_string())?;
     Ok(configuration)
 }

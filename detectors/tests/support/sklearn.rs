@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 #[derive(Deserialize)]
 pub struct Case {
+    #[serde(skip)]
+    raw_trees: Vec<serde_json::Value>,
     pub model: Model,
     pub queries: Vec<Vec<Value>>,
     pub depth_sums: Option<Vec<f64>>,
@@ -48,7 +50,15 @@ impl Case {
     pub fn read(compressed: &[u8]) -> Self {
         let mut json = String::new();
         GzDecoder::new(compressed).read_to_string(&mut json).unwrap();
-        serde_json::from_str(&json).unwrap()
+        let mut case: Self = serde_json::from_str(&json).unwrap();
+        let mut raw: serde_json::Value = serde_json::from_str(&json).unwrap();
+        case.raw_trees = raw["model"]["trees"].as_array_mut().map(std::mem::take).unwrap();
+        case
+    }
+
+    /// The trees as scikit-learn's arrays.
+    pub fn raw_trees(&self) -> &[serde_json::Value] {
+        &self.raw_trees
     }
 
     /// Row by row.

@@ -41,6 +41,7 @@ fn input(model: &Validated, training: &Training, run: &Run) -> TrainingInput {
         features: model.features.clone(),
         detector: model.detector.clone(),
         threshold: model.threshold.clone(),
+        missing: model.missing,
         min_rows: model.min_rows,
         data: DataFile { path, origin: training.origin.clone(), digest: training.digest.clone() },
     }

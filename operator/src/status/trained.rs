@@ -45,19 +45,16 @@ fn not_started(view: &View<'_>) -> Verdict {
 /// What is known of the data that cannot be read.
 pub(super) fn no_data(observed: &Observed) -> Verdict {
     let namespace = observed.model.metadata.namespace.as_deref().unwrap_or_default();
+    let path = observed.model.spec.config_map_path();
     let (reason, message) = match &observed.source {
         Source::NotFound { name } => (
             reason::SOURCE_NOT_FOUND,
-            format!(
-                "ConfigMap {namespace}/{name} does not exist: create it, or correct \
-                 spec.training.source.configMap.name"
-            ),
+            format!("ConfigMap {namespace}/{name} does not exist: create it, or correct {path}.name"),
         ),
         Source::KeyNotFound { name, key, present } => (
             reason::SOURCE_KEY_NOT_FOUND,
             format!(
-                "ConfigMap {namespace}/{name} has no key {key}, {}: add it, or correct \
-                 spec.training.source.configMap.key",
+                "ConfigMap {namespace}/{name} has no key {key}, {}: add it, or correct {path}.key",
                 only(present)
             ),
         ),

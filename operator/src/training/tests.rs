@@ -41,9 +41,9 @@ fn a_key_with_a_revision_is_never_trained_again() {
 fn what_does_not_determine_the_model_does_not_train() {
     let world = World::ready().edited(|spec| {
         spec.serving.replicas = 5;
-        spec.training.min_rows = 7;
-        spec.training.revision_history_limit = 9;
-        spec.training.resources = serde_yaml::from_str("{limits: {memory: 2Gi}}").unwrap();
+        spec.training.as_mut().unwrap().min_rows = 7;
+        spec.training.as_mut().unwrap().revision_history_limit = 9;
+        spec.training.as_mut().unwrap().resources = serde_yaml::from_str("{limits: {memory: 2Gi}}").unwrap();
     });
     let mut other_images = world;
     other_images.settings.trainer_image = "elsewhere/trainer:2".into();
@@ -127,7 +127,7 @@ fn faults_of_the_input_wait_for_a_change() {
     assert_eq!(started(&world.clone().later(HOUR * 100)), None);
     for changed in [
         world.clone().data("sha256:9"),
-        world.clone().edited(|spec| spec.training.min_rows = 20),
+        world.clone().edited(|spec| spec.training.as_mut().unwrap().min_rows = 20),
         world.clone().retrain("please"),
         world.seed(17),
     ] {

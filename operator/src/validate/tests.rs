@@ -17,6 +17,42 @@ fn a_minimal_model_gets_its_defaults() {
 }
 
 #[test]
+fn an_imported_model_is_data_like_any_other_and_keeps_its_own_threshold() {
+    let world = World::new().imported();
+    let model = world.validated();
+    assert_eq!(model.data, Data::ConfigMap { name: "data".into(), key: "forest.json.gz".into() });
+    assert_eq!((model.features.len(), model.threshold), (0, ThresholdConfig::default()));
+    let key = |world: &World| world.validated().training.unwrap().key;
+    assert_ne!(key(&world), key(&world.clone().data("sha256:other")), "a changed file is imported again");
+    let moved = world.clone().edited(|spec| {
+        let at = spec.detector.imported.as_mut().unwrap().config_map.as_mut().unwrap();
+        at.name = "elsewhere".into();
+    });
+    assert_eq!(key(&world), key(&moved), "where it lies changes nothing");
+    for missing in [Missing::Refuse, Missing::Route] {
+        assert_ne!(key(&world), key(&world.clone().edited(|spec| spec.missing = Some(missing))));
+    }
+}
+
+#[test]
+fn an_imported_model_is_not_trained_and_flags_no_share_of_rows_that_are_not_here() {
+    let both = World::new().imported().edited(|spec| {
+        spec.training = serde_yaml::from_str("{source: {inline: {csv: x}}}").unwrap();
+    });
+    assert_eq!(errors(&both), ["spec.training"]);
+    let share = World::new().imported().edited(|spec| {
+        spec.threshold = Some(serde_yaml::from_str("{contamination: 0.1}").unwrap());
+    });
+    assert_eq!(errors(&share), ["spec.threshold"]);
+    let nowhere = World::new().imported().edited(|spec| {
+        spec.detector.imported.as_mut().unwrap().config_map = None;
+    });
+    assert_eq!(errors(&nowhere), ["spec.detector.imported.configMap"]);
+    let neither = World::new().edited(|spec| spec.training = None);
+    assert_eq!(errors(&neither), ["spec.training"]);
+}
+
+#[test]
 fn without_data_there_is_no_key() {
     let mut world = World::new();
     world.observed.source = Source::NotFound { name: "data".into() };
@@ -29,7 +65,7 @@ fn every_fault_is_named_with_its_path() {
         let forest = spec.detector.isolation_forest.as_mut().unwrap();
         forest.max_features = 1.5;
         spec.threshold = Some(serde_yaml::from_str("{contamination: 0.9}").unwrap());
-        spec.training.resources =
+        spec.training.as_mut().unwrap().resources =
             serde_yaml::from_str("{requests: {memory: 1Gi}, limits: {memory: 1Mi}}").unwrap();
         spec.serving.resources = serde_yaml::from_str("{limits: {memory: lots}}").unwrap();
         spec.ingress = Some(

@@ -30,17 +30,20 @@ pub(super) fn parse(
     datatype: Datatype,
     count: usize,
     row: Option<usize>,
+    missing: bool,
 ) -> Result<Vec<f64>, Fault> {
+    // Integers have no value for it.
+    let missing = missing && !datatype.is_integer();
     // A number and what separates it from the next take two bytes.
     let mut values = Vec::with_capacity(count.min(text.len() / 2 + 1));
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let numbers = Numbers { datatype, count, values: &mut values };
+    let numbers = Numbers { datatype, count, missing, values: &mut values };
     let read = match row {
         Some(length) if is_nested(text) => Rows { numbers, length }.deserialize(&mut deserializer),
         _ => numbers.deserialize(&mut deserializer),
     };
     match read {
-        Err(_) => Err(why(text, datatype, count, row)),
+        Err(_) => Err(why(text, datatype, count, row, missing)),
         Ok(()) if values.len() != count => Err(Fault::Count(values.len())),
         Ok(()) => Ok(values),
     }
@@ -54,6 +57,8 @@ fn is_nested(text: &str) -> bool {
 struct Numbers<'a> {
     datatype: Datatype,
     count: usize,
+    /// Whether null is a missing value, NaN.
+    missing: bool,
     values: &'a mut Vec<f64>,
 }
 
@@ -74,11 +79,19 @@ impl<'de> Visitor<'de> for Numbers<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let mut next = || match self.datatype {
+            Datatype::Fp32 if self.missing => {
+                let value = elements.next_element::<Option<f32>>()?;
+                Ok(value.map(|value| value.map_or(f64::NAN, f64::from)))
+            }
+            _ if self.missing => {
+                Ok(elements.next_element::<Option<f64>>()?.map(|value| value.unwrap_or(f64::NAN)))
+            }
             Datatype::Fp32 => Ok(elements.next_element::<f32>()?.map(f64::from)),
             _ => elements.next_element::<f64>(),
         };
         while let Some(value) = next()? {
-            if self.values.len() == self.count || !self.datatype.holds(value) {
+            let held = self.datatype.holds(value) || (self.missing && value.is_nan());
+            if self.values.len() == self.count || !held {
                 return Err(A::Error::custom("found again by those who say why"));
             }
             self.values.push(value);
@@ -109,9 +122,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
-        let Numbers { datatype, count, values } = self.numbers;
+        let Numbers { datatype, count, missing, values } = self.numbers;
         let mut before = 0;
-        while rows.next_element_seed(Numbers { datatype, count, values: &mut *values })?.is_some() {
+        while rows.next_element_seed(Numbers { datatype, count, missing, values: &mut *values })?.is_some() {
             if values.len() - before != self.length {
                 return Err(A::Error::custom("found again by those who say why"));
             }
@@ -122,7 +135,7 @@ impl<'de> Visitor<'de> for Rows<'_> {
 }
 
 /// Why data was refused.
-fn why(text: &str, datatype: Datatype, count: usize, row: Option<usize>) -> Fault {
+fn why(text: &str, datatype: Datatype, count: usize, row: Option<usize>, missing: bool) -> Fault {
     let form = |text: &str| Fault::Form(shown(text.trim()));
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) else { return form(text) };
     let mut at = 0;
@@ -132,6 +145,7 @@ fn why(text: &str, datatype: Datatype, count: usize, row: Option<usize>) -> Faul
             match number(element, datatype) {
                 _ if at == count => return Some(Fault::TooMany),
                 Some(_) => at += 1,
+                None if missing && element == "null" => at += 1,
                 None if element.starts_with('[') => return Some(form(element)),
                 None => return Some(Fault::Value { index: at, got: shown(element) }),
             }
@@ -168,7 +182,7 @@ mod tests {
     use super::*;
 
     fn doubles(text: &str, count: usize, row: Option<usize>) -> Result<Vec<f64>, Fault> {
-        parse(text, Datatype::Fp64, count, row)
+        parse(text, Datatype::Fp64, count, row, false)
     }
 
     #[test]
@@ -203,17 +217,28 @@ mod tests {
             assert_eq!(doubles(text, 2, Some(2)), Err(Fault::Value { index, got: got.to_owned() }), "{text}");
         }
         assert_eq!(
-            parse("[1,300]", Datatype::Int8, 2, None),
+            parse("[1,300]", Datatype::Int8, 2, None, false),
             Err(Fault::Value { index: 1, got: "300".to_owned() })
         );
         assert_eq!(
-            parse("[1,2.5]", Datatype::Int64, 2, None),
+            parse("[1,2.5]", Datatype::Int64, 2, None, false),
             Err(Fault::Value { index: 1, got: "2.5".to_owned() })
         );
         assert_eq!(
-            parse("[1e39]", Datatype::Fp32, 1, None),
+            parse("[1e39]", Datatype::Fp32, 1, None, false),
             Err(Fault::Value { index: 0, got: "1e39".to_owned() })
         );
+    }
+
+    #[test]
+    fn null_is_a_missing_value_where_values_may_be_missing() {
+        for datatype in [Datatype::Fp32, Datatype::Fp64] {
+            let read = parse("[[1,null],[2,3]]", datatype, 4, Some(2), true).unwrap();
+            assert!(read[1].is_nan() && read[3] == 3.0);
+            let wrong = parse("[null,true]", datatype, 2, None, true);
+            assert_eq!(wrong, Err(Fault::Value { index: 1, got: "true".to_owned() }));
+        }
+        assert!(parse("[null]", Datatype::Int64, 1, None, true).is_err());
     }
 
     #[test]
@@ -227,7 +252,11 @@ mod tests {
         // Rounded to 64 bits first, the second would be a tie, and go the wrong way.
         for text in ["0.1", "1.00000017881393432617187499", "16777217", "-7"] {
             let expected = f64::from(text.parse::<f32>().unwrap());
-            assert_eq!(parse(&format!("[{text}]"), Datatype::Fp32, 1, None), Ok(vec![expected]), "{text}");
+            assert_eq!(
+                parse(&format!("[{text}]"), Datatype::Fp32, 1, None, false),
+                Ok(vec![expected]),
+                "{text}"
+            );
         }
         assert_eq!(doubles("[0.1,9007199254740993]", 2, None), Ok(vec![0.1, 9007199254740992.0]));
     }

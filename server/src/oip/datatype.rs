@@ -128,7 +128,7 @@ impl Datatype {
     }
 
     /// The first value that is not finite or beyond 32-bit floating point, with its index.
-    fn find_unscorable(self, bytes: &[u8]) -> Option<(usize, f64)> {
+    fn find_unscorable(self, bytes: &[u8], missing: bool) -> Option<(usize, f64)> {
         if !matches!(self, Self::Fp32 | Self::Fp64) {
             return None;
         }
@@ -136,10 +136,11 @@ impl Datatype {
             let (values, _) = bytes.as_chunks::<{ size_of::<T>() }>();
             let values = values.iter().map(|value| T::from_le_bytes(*value) as f64);
             // Without a way out in its middle the loop is several values a step.
+            let is_wrong = |value: f64| !(is_scorable(value) || missing && value.is_nan());
             if values.clone().fold(true, |all, value| all & is_scorable(value)) {
                 return None;
             }
-            values.enumerate().find(|(_, value)| !is_scorable(*value))
+            values.enumerate().find(|(_, value)| is_wrong(*value))
         })
     }
 }
@@ -171,12 +172,13 @@ impl Values {
         }
     }
 
-    /// The first value that cannot be scored, with its index.
-    pub(super) fn find_unscorable(&self) -> Option<(usize, f64)> {
+    /// The first value that cannot be scored, with its index; `missing` says that NaN can.
+    pub(super) fn find_unscorable(&self, missing: bool) -> Option<(usize, f64)> {
         match self {
-            Self::Raw(datatype, bytes) => datatype.find_unscorable(bytes),
+            Self::Raw(datatype, bytes) => datatype.find_unscorable(bytes, missing),
             Self::Numbers(numbers) => {
-                numbers.iter().copied().enumerate().find(|(_, value)| !is_scorable(*value))
+                let is_wrong = |value: f64| !(is_scorable(value) || missing && value.is_nan());
+                numbers.iter().copied().enumerate().find(|(_, value)| is_wrong(*value))
             }
         }
     }
@@ -218,9 +220,12 @@ mod tests {
     fn the_first_value_that_cannot_be_scored_is_found() {
         let bytes: Vec<u8> =
             [1.0, 2.0, f32::NAN, f32::INFINITY].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let (at, value) = Values::Raw(Datatype::Fp32, bytes.into()).find_unscorable().unwrap();
+        let (at, value) = Values::Raw(Datatype::Fp32, bytes.into()).find_unscorable(false).unwrap();
         assert!(at == 2 && value.is_nan());
-        assert!(Values::Numbers(vec![1.0, 1e300]).find_unscorable().is_some());
-        assert!(Values::Raw(Datatype::Uint64, vec![0xff; 16].into()).find_unscorable().is_none());
+        let lacking = [1.0_f32, f32::NAN].map(f32::to_le_bytes).concat();
+        assert!(Values::Raw(Datatype::Fp32, lacking.into()).find_unscorable(true).is_none());
+        assert!(Values::Numbers(vec![f64::NAN, f64::INFINITY]).find_unscorable(true).unwrap().0 == 1);
+        assert!(Values::Numbers(vec![1.0, 1e300]).find_unscorable(false).is_some());
+        assert!(Values::Raw(Datatype::Uint64, vec![0xff; 16].into()).find_unscorable(false).is_none());
     }
 }

@@ -190,7 +190,7 @@ impl Rows {
         served: &Served,
     ) -> Result<Self, Problem> {
         for (tensor, (head, values)) in heads.iter().zip(&values).enumerate() {
-            if let Some((index, value)) = values.find_unscorable() {
+            if let Some((index, value)) = values.find_unscorable(served.routes_missing()) {
                 return Err(arranged.wrong_value(served, head, tensor, index, &value.to_string()));
             }
         }

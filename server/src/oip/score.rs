@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use detectors::CheckedMatrix;
-
 use super::output::{Column, Encoding, Output};
 use super::rows::Rows;
 use crate::backlog::Place;
@@ -72,7 +70,7 @@ pub(super) async fn score(
 
 fn chunk(served: &Served, rows: &Rows, first: usize, last: usize, columns: &mut [Column]) {
     // Without rows there is no matrix, and nothing to write.
-    let Ok(matrix) = CheckedMatrix::from_vec(rows.read(first, last), served.width()) else { return };
+    let Ok(matrix) = served.model.check_rows(rows.read(first, last)) else { return };
     let scored = served.score_matrix(&matrix);
     columns.iter_mut().for_each(|column| column.extend(&served.model, &matrix, &scored));
 }

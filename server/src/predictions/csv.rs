@@ -133,7 +133,7 @@ impl Csv {
         values.resize(start + served.width(), 0.0);
         for (column, cell) in self.columns.iter().zip(self.records.cells()) {
             let Column::Feature(position) = column else { continue };
-            match number(cell) {
+            match number(cell, served.routes_missing()) {
                 Some(value) => values[start + position] = value,
                 None => {
                     values.truncate(start);
@@ -169,9 +169,12 @@ impl Csv {
 }
 
 /// What the trainer takes for a number, too: a finite one within the range of 32-bit floating point,
-/// spaces around it not counting.
-fn number(cell: &[u8]) -> Option<f64> {
+/// spaces around it not counting. Where values may be missing an empty cell is one: NaN.
+fn number(cell: &[u8], missing: bool) -> Option<f64> {
     let text = std::str::from_utf8(cell).ok()?.trim();
+    if missing && text.is_empty() {
+        return Some(f64::NAN);
+    }
     let value: f64 = text.parse().ok()?;
     // NaN and infinities are none.
     (value.abs() <= LARGEST).then_some(value)
@@ -295,7 +298,7 @@ mod tests {
             ("0x10", None),
             ("1,5", None),
         ] {
-            assert_eq!(number(text.as_bytes()), expected, "{text}");
+            assert_eq!(number(text.as_bytes(), false), expected, "{text}");
         }
     }
 

@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::answer::{is_reserved, member};
 use crate::problem::{FieldError, MAX_FIELD_ERRORS};
 use crate::state::Served;
-use crate::vector::{EXPECTED_NUMBER, LARGEST, elements_with_nan, expected_vector, is_number, shown};
+use crate::vector::{EXPECTED_NUMBER, LARGEST, elements_with_nan, expected_vector, is_value, shown};
 
 /// Where the numbers of a row go, and what of it is passed through (none: unknown members are refused).
 pub(super) struct RowSeed<'a> {
@@ -35,27 +35,39 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
-        let mut missing = self.served.width();
-        while let Some(value) = elements.next_element::<f64>()? {
-            if missing == 0 || !is_in_range(value) {
+        let mut left = self.served.width();
+        let routes = self.served.routes_missing();
+        let mut next = || {
+            if routes {
+                return Ok(elements.next_element::<Option<f64>>()?.map(|value| value.unwrap_or(f64::NAN)));
+            }
+            elements.next_element::<f64>()
+        };
+        while let Some(value) = next()? {
+            if left == 0 || is_out_of_range(value) {
                 return Err(A::Error::custom("a wrong row"));
             }
-            missing -= 1;
+            left -= 1;
             self.values.push(value);
         }
-        if missing == 0 { Ok(()) } else { Err(A::Error::custom("a short row")) }
+        if left == 0 { Ok(()) } else { Err(A::Error::custom("a short row")) }
     }
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         let start = self.values.len();
-        // JSON has no NaN: it marks what has not come yet.
-        self.values.resize(start + self.served.width(), f64::NAN);
+        // No value is infinite: infinity marks what has not come yet.
+        self.values.resize(start + self.served.width(), f64::INFINITY);
+        let routes = self.served.routes_missing();
         while let Some(key) = members.next_key_seed(Key(self.served))? {
             match (key, &mut self.passed) {
                 (Ok(position), _) => {
-                    let value: f64 = members.next_value()?;
+                    let value: f64 = if routes {
+                        members.next_value::<Option<f64>>()?.unwrap_or(f64::NAN)
+                    } else {
+                        members.next_value()?
+                    };
                     let slot = &mut self.values[start + position];
-                    if !slot.is_nan() || !is_in_range(value) {
+                    if !slot.is_infinite() || is_out_of_range(value) {
                         return Err(A::Error::custom("a wrong member"));
                     }
                     *slot = value;
@@ -66,7 +78,7 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
                 (Err(_), _) => return Err(A::Error::custom("an unknown member")),
             }
         }
-        if self.values[start..].iter().any(|value| value.is_nan()) {
+        if self.values[start..].iter().any(|value| value.is_infinite()) {
             return Err(A::Error::custom("a missing member"));
         }
         Ok(())
@@ -96,8 +108,9 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-fn is_in_range(value: f64) -> bool {
-    value.abs() <= LARGEST
+/// NaN is not: JSON has none, so it is a missing value.
+fn is_out_of_range(value: f64) -> bool {
+    value.abs() > LARGEST
 }
 
 /// Reads one row; what is wrong with it is told by [`explain`].
@@ -129,7 +142,7 @@ fn of_array<'a>(elements: impl Iterator<Item = &'a str> + Clone, served: &Served
     if expected != got {
         return vec![wrong_length(expected, got)];
     }
-    let wrong = elements.enumerate().filter(|(_, element)| !is_number(element));
+    let wrong = elements.enumerate().filter(|(_, element)| !is_value(element, served.routes_missing()));
     wrong
         .take(MAX_FIELD_ERRORS)
         .map(|(column, element)| wrong_value(column, served, shown(element)))
@@ -146,7 +159,7 @@ fn of_object(members: &[(String, &RawValue)], served: &Served, passthrough: bool
             }
             Some(&column) => {
                 seen[column] = true;
-                if !is_number(value.get()) {
+                if !is_value(value.get(), served.routes_missing()) {
                     errors.push(wrong_value(column, served, shown(value.get())));
                 }
             }

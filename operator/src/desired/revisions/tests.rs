@@ -142,7 +142,7 @@ fn two_revisions_are_kept_besides_the_current_one() {
 
 #[test]
 fn without_history_only_the_current_revision_is_kept() {
-    let mut world = trained(&[17]).edited(|spec| spec.training.revision_history_limit = 0);
+    let mut world = trained(&[17]).edited(|spec| spec.training.as_mut().unwrap().revision_history_limit = 0);
     let second = names(&world).remove(1);
     world.reconcile();
     assert_eq!(names(&world), [second]);
@@ -150,7 +150,8 @@ fn without_history_only_the_current_revision_is_kept() {
 
 #[test]
 fn nothing_is_forgotten_while_a_roll_out_is_under_way() {
-    let mut world = trained(&[17, 18]).edited(|spec| spec.training.revision_history_limit = 0);
+    let mut world =
+        trained(&[17, 18]).edited(|spec| spec.training.as_mut().unwrap().revision_history_limit = 0);
     assert_eq!(chosen(&world).prune.len(), 2);
     world.observed.deployment.as_mut().unwrap().available = 1;
     assert_eq!(chosen(&world).prune, Vec::<String>::new());
@@ -160,7 +161,8 @@ fn nothing_is_forgotten_while_a_roll_out_is_under_way() {
 
 #[test]
 fn what_the_live_pods_mount_is_never_forgotten() {
-    let mut world = trained(&[17, 18]).edited(|spec| spec.training.revision_history_limit = 0);
+    let mut world =
+        trained(&[17, 18]).edited(|spec| spec.training.as_mut().unwrap().revision_history_limit = 0);
     let oldest = names(&world).remove(0);
     world.observed.deployment.as_mut().unwrap().revision.clone_from(&oldest);
     assert!(!chosen(&world).prune.contains(&oldest));
@@ -176,6 +178,6 @@ fn the_revision_that_obeyed_the_annotation_is_kept_so_that_it_is_obeyed_once() {
             revision.retrain = None;
         }
     }
-    Arc::make_mut(&mut world.observed.model).spec.training.revision_history_limit = 0;
+    Arc::make_mut(&mut world.observed.model).spec.training.as_mut().unwrap().revision_history_limit = 0;
     assert!(!chosen(&world).prune.contains(&obeyed));
 }

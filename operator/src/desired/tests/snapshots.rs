@@ -45,6 +45,17 @@ fn training_input() {
 }
 
 #[test]
+fn the_job_of_an_imported_model_mounts_the_exported_file() {
+    let started = World::new().imported().plan().start.unwrap();
+    let read: TrainingInput = serde_json::from_str(&started.input.data.unwrap()[INPUT_FILE]).unwrap();
+    assert_eq!(read.data.path, "/data/forest.json.gz");
+    assert!(read.detector.imported.is_some() && read.features.is_empty());
+    let volumes = started.job.spec.unwrap().template.spec.unwrap().volumes.unwrap();
+    let mounted = volumes.iter().filter_map(|volume| volume.config_map.as_ref()?.items.as_ref());
+    assert_eq!(mounted.flatten().map(|item| item.key.as_str()).collect::<Vec<_>>(), ["forest.json.gz"]);
+}
+
+#[test]
 fn credentials() {
     assert_yaml_snapshot!(exposed(TRAEFIK).plan().children.credentials);
 }
