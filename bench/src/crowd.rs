@@ -74,3 +74,18 @@ fn is_whole(answer: &[u8]) -> Result<bool> {
     let length: usize = length.split("\r\n").next().unwrap_or_default().parse()?;
     Ok(answer.len() >= head + 4 + length)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_whole_with_the_last_byte_of_its_body() {
+        let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\ndate: now\r\n\r\ntrue";
+        for bytes in 0..answer.len() {
+            assert!(!is_whole(&answer[..bytes]).unwrap(), "{bytes}");
+        }
+        assert!(is_whole(answer).unwrap());
+        assert!(is_whole(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+}

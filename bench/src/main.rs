@@ -45,12 +45,32 @@ pub(crate) struct Arguments {
     /// Rounds, the services taking turns.
     #[arg(long, default_value_t = 3)]
     pub(crate) rounds: usize,
+    /// One table alone.
+    #[arg(long, value_enum)]
+    pub(crate) only: Option<Table>,
     /// Is the honest client beside slow ones, at this server.
     #[arg(long, hide = true)]
     honest: Option<SocketAddr>,
     /// Is the slow ones, at this server.
     #[arg(long, hide = true)]
     crowd: Option<SocketAddr>,
+}
+
+/// What can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Table {
+    /// What a single row costs.
+    Singles,
+    /// What batches cost.
+    Batches,
+    /// Ten times the connections that saturate it.
+    Connections,
+    /// Batches at a multiple of capacity.
+    Overload,
+    /// Single rows beside large batches.
+    Beside,
+    /// An honest client beside ten thousand slow ones.
+    Slow,
 }
 
 /// The services that are compared.

@@ -79,31 +79,35 @@ pub(crate) fn honest(address: SocketAddr, requests: &[Vec<u8>], duration: Durati
     let mut stream = std::net::TcpStream::connect(address)?;
     stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut line = String::new();
-    // Connected before the crowd is: there are places for 1,024.
+    // Before the crowd comes: there are 1,024 places, and who has said nothing yet would lose his.
+    ask(&mut stream, &requests[0])?;
     println!("connected");
-    std::io::stdin().read_line(&mut line)?;
+    std::io::stdin().read_line(&mut String::new())?;
     let (until, mut times) = (Instant::now() + duration, Vec::new());
     for request in requests.iter().cycle() {
-        let asked = Instant::now();
-        if asked > until {
+        if Instant::now() > until {
             break;
         }
-        stream.write_all(request)?;
-        let (mut reply, mut read) = (Vec::new(), [0; 1_024]);
-        while !reply.ends_with(b"}") {
-            let bytes = stream.read(&mut read)?;
-            anyhow::ensure!(bytes > 0, "an honest client's connection was closed");
-            reply.extend_from_slice(&read[..bytes]);
-        }
-        anyhow::ensure!(reply.starts_with(b"HTTP/1.1 200 "), "an honest client was refused");
-        times.push(asked.elapsed());
+        times.push(ask(&mut stream, request)?);
         std::thread::sleep(Duration::from_millis(1));
     }
     times.sort_unstable();
     let at = |share: usize| times.get(times.len() * share / 100).map_or(0, Duration::as_micros);
     println!("{} {}", at(50), at(99));
     Ok(())
+}
+
+fn ask(stream: &mut std::net::TcpStream, request: &[u8]) -> Result<Duration> {
+    let asked = Instant::now();
+    stream.write_all(request)?;
+    let (mut reply, mut read) = (Vec::new(), [0; 1_024]);
+    while !reply.ends_with(b"}") {
+        let bytes = stream.read(&mut read)?;
+        anyhow::ensure!(bytes > 0, "an honest client's connection was closed");
+        reply.extend_from_slice(&read[..bytes]);
+    }
+    anyhow::ensure!(reply.starts_with(b"HTTP/1.1 200 "), "an honest client was refused");
+    Ok(asked.elapsed())
 }
 
 /// This program again, as one of the two.

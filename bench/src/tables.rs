@@ -12,24 +12,37 @@ use crate::load::{Load, Measured, run};
 use crate::process::Service;
 use crate::requests::{self, single};
 use crate::slow;
-use crate::{AUTHORIZATION, Arguments, Services};
+use crate::{AUTHORIZATION, Arguments, Services, Table};
 
 /// Rows of a batch.
 const BATCH: usize = 1_000;
 
-/// Prints everything; our capacity for single rows is found first, because the later tables need it.
+/// Prints all tables, or one.
 pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
     let ours = &services.ours;
     let ready = ours.ready_after.as_secs_f64() * 1e3;
     println!("Ready after {ready:.0} ms, {:.1} MB resident.\n", ours.resident()?);
     let duration = Duration::from_secs(arguments.seconds);
-    let capacity = singles(arguments.rounds, duration, services)?;
-    eight_connections(duration, services)?;
-    batches(duration, ours)?;
-    overload(duration, ours, capacity)?;
-    batch_overload(duration, ours)?;
-    beside_batches(duration, ours)?;
-    slow_clients(arguments, services)?;
+    let asked = |table| arguments.only.is_none_or(|only| only == table);
+    if asked(Table::Singles) {
+        singles(arguments.rounds, duration, services)?;
+        eight_connections(duration, services)?;
+    }
+    if asked(Table::Batches) {
+        batches(duration, ours)?;
+    }
+    if asked(Table::Connections) {
+        connections(duration, ours)?;
+    }
+    if asked(Table::Overload) {
+        batch_overload(duration, ours)?;
+    }
+    if asked(Table::Beside) {
+        beside_batches(duration, ours)?;
+    }
+    if asked(Table::Slow) {
+        slow_clients(arguments, services)?;
+    }
     println!("\n{:.1} MB resident at the end.", ours.resident()?);
     Ok(())
 }
@@ -64,8 +77,8 @@ fn closed(address: SocketAddr, requests: Arc<Vec<Vec<u8>>>, connections: usize, 
     Load { address, requests, connections, rate: None, duration }
 }
 
-/// Single rows: CPU a request at half of capacity. Gives our capacity, in requests a second.
-fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<f64> {
+/// Single rows: CPU a request at half of capacity.
+fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()> {
     let rows = requests::rows(256, 2);
     let case = |name, service, address, headers, connections| {
         let load = closed(address, single(&rows, headers), connections, duration);
@@ -109,7 +122,7 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<f64
     if cases.len() > 3 {
         println!("Against FastAPI: {:.0} times its predictions a CPU second.", cost(3) / cost(0));
     }
-    Ok(cases[0].capacity)
+    Ok(())
 }
 
 /// Eight connections that ask as fast as they are answered.
@@ -138,18 +151,21 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
 }
 
 /// Ten times the connections that saturate it.
-fn overload(duration: Duration, ours: &Service, capacity: f64) -> Result<()> {
+fn connections(duration: Duration, ours: &Service) -> Result<()> {
     const CONNECTIONS: usize = 160;
     let rows = requests::rows(256, 2);
+    let load = |connections| closed(ours.address, single(&rows, ""), connections, duration);
+    let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
     let before = ours.resident()?;
-    let measured = crowd::run(&closed(ours.address, single(&rows, ""), CONNECTIONS, duration))?;
+    let measured = crowd::run(&load(CONNECTIONS))?;
     let bound = 1.5 * CONNECTIONS as f64 / capacity * 1e3;
     println!(
         "\n{CONNECTIONS} connections of single rows: {:.0} % of the peak's answers, p99 {:.2} ms (1.5 x connections / \
-         capacity is {bound:.2} ms), {:+.1} MB resident.",
+         capacity is {bound:.2} ms), {:+.1} MB resident; the generator was busy for {:.0} % of the time.",
         100.0 * measured.rate() / capacity,
         measured.at(99.0),
-        ours.resident()? - before
+        ours.resident()? - before,
+        100.0 * measured.busy()
     );
     Ok(())
 }

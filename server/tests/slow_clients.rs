@@ -1,6 +1,6 @@
 //! Ten thousand clients that do nothing but hold connections, against the server as a process of its own: its memory
-//! stays bounded and others are served. Times are printed, not judged:
-//! `cargo test -p server --test slow_clients -- --nocapture`.
+//! stays bounded and others are served. Times are printed (`cargo test -p server --test slow_clients -- --nocapture`) and
+//! mean little: the crowd takes the cores that server and honest client need. `make bench-serving` keeps them apart.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
 
