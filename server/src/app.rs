@@ -35,7 +35,7 @@ pub(crate) fn http(app: &Arc<App>) -> Arc<Edge> {
         .route(PAGE_BOUNDARY, get(page::boundary))
         .route(HEALTHZ, get(health::live))
         .route(READYZ, get(health::ready))
-        .route(METRICS, get(metrics::handler::show));
+        .route(METRICS, get(metrics::scrape::show));
     let base = BasePath::default();
     finish(app, oip::add(routes, &base), PortName::Http, base, None)
 }

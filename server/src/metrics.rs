@@ -7,6 +7,7 @@ mod bins;
 mod histogram;
 mod ladder;
 mod rows;
+pub(crate) mod scrape;
 mod top;
 
 use std::time::Duration;
@@ -52,6 +53,7 @@ pub(crate) struct Metrics {
     pub(crate) grpc: PortMetrics,
     pub(crate) rows: RowMetrics,
     pub(crate) refusals: Refusals,
+    scrapes: scrape::Scrapes,
 }
 
 /// Requests and connections of one port.
@@ -82,6 +84,7 @@ impl Metrics {
             grpc: vectors.port(PortName::Grpc)?,
             rows: RowMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
+            scrapes: scrape::Scrapes::default(),
             registry,
         })
     }
@@ -174,24 +177,4 @@ pub(crate) fn add<C: Collector + Clone + 'static>(
 ) -> prometheus::Result<C> {
     registry.register(Box::new(collector.clone()))?;
     Ok(collector)
-}
-
-/// `GET /metrics`.
-pub(crate) mod handler {
-    use std::sync::Arc;
-
-    use axum::extract::State;
-    use axum::response::{IntoResponse, Response};
-    use http::header::{CONTENT_TYPE, HeaderValue};
-
-    use crate::problem::Problem;
-    use crate::state::App;
-
-    pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-        let text = app.metrics.render().map_err(|error| {
-            tracing::error!(%error, "the metrics cannot be rendered");
-            Problem::internal()
-        })?;
-        Ok(([(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT))], text).into_response())
-    }
 }
