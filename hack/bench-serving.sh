@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # bench-serving.sh [OPTION…]: what a request costs the scoring server, beside a FastAPI service in the same run; Markdown on the
-# standard output. Options go to the program `serving` (--seconds, --rounds, --core). Needs two cores that are otherwise idle.
+# standard output. Options go to the program `serving` (--seconds, --rounds, --core, --only). Needs two cores that are otherwise idle.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
