@@ -25,6 +25,9 @@ const FIRST_MEMBERS: &[(&str, &[&str])] = &[
     ("localOutlierFactor", &["neighbors", "seed"]),
     ("robustZScore", &[]),
     ("ensemble", &[]),
+    ("hbos", &[]),
+    ("ecod", &[]),
+    ("copod", &[]),
 ];
 
 /// Training key of `spec` with data of this digest (`sha256:…`): 64 hexadecimal digits.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use detectors::config::{IMPORTED, KINDS, Missing};
+use detectors::config::Missing;
 
 use crate::names::{MODEL_NAME_PATTERN, credentials, htpasswd, is_model_name};
 use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
@@ -59,7 +59,7 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
     check(
         given.len() == 1,
         "spec.detector",
-        format!("exactly one detector is needed, got {found}; there are {}, {IMPORTED}", KINDS.join(", ")),
+        format!("exactly one detector is needed, for example isolationForest, got {found}"),
     );
     imported(spec, &mut check);
     if let Some(training) = &spec.training {

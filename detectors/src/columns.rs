@@ -169,6 +169,24 @@ pub(crate) fn constant_columns(ignored: impl Iterator<Item = bool>, names: &[Str
     Some(Warning { reason: reasons::CONSTANT_COLUMNS.to_owned(), message })
 }
 
+/// The warning for columns of which a detector knows one value only, and any other is an anomaly, if there are any.
+pub(crate) fn constant_columns_kept(
+    constant: impl Iterator<Item = bool>,
+    names: &[String],
+) -> Option<Warning> {
+    let constant: Vec<&str> =
+        constant.zip(names).filter_map(|(constant, name)| constant.then_some(name.as_str())).collect();
+    let message = match constant.len() {
+        0 => return None,
+        len if len == names.len() => "every column is constant: check the data".to_owned(),
+        _ => format!(
+            "constant columns: {}; any other value there is unusual. Remove them or check the data",
+            list(&constant)
+        ),
+    };
+    Some(Warning { reason: reasons::CONSTANT_COLUMNS.to_owned(), message })
+}
+
 /// The warning for columns that lose more than 1 % of their different values in 32 bits, if there are any.
 pub(crate) fn precision_loss(summaries: &[ColumnSummary], names: &[String]) -> Option<Warning> {
     let losing: Vec<String> = summaries

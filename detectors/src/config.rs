@@ -9,8 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::every::every_detector;
 
 mod check;
+mod copod;
+mod ecod;
 mod ensemble;
 mod extended_isolation_forest;
+mod hbos;
 mod imported;
 mod isolation_forest;
 mod local_outlier_factor;
@@ -22,10 +25,13 @@ mod robust_z_score;
 mod threshold;
 
 pub use check::ConfigError;
+pub use copod::{CopodConfig, CopodParameters};
+pub use ecod::{EcodConfig, EcodParameters};
 pub use ensemble::{EnsembleConfig, EnsembleMembers, EnsembleParameters, EnsembleWeights};
 pub use extended_isolation_forest::{
     ExtendedIsolationForestConfig, ExtendedIsolationForestParameters, MAX_EXTENSION_LEVEL,
 };
+pub use hbos::{HbosConfig, HbosParameters};
 pub use imported::{ImportedConfig, ImportedConfigMap};
 pub use isolation_forest::{
     IsolationForestConfig, IsolationForestParameters, MAX_SAMPLES_IN_ALL, MAX_TREES, SAMPLE_SIZE,

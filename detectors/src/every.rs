@@ -45,6 +45,21 @@ macro_rules! single_detectors {
             robust_z_score "robustZScore" "robz"
                 RobustZScore RobustZScoreConfig RobustZScoreParameters BelowZero;
 
+            /// HBOS: a row is anomalous if its values are rare in the histograms of their columns.
+            /// Fast, for many columns that have little to do with each other, and for discrete ones.
+            hbos "hbos" "hbos"
+                Hbos HbosConfig HbosParameters BelowZero;
+
+            /// ECOD: a row is anomalous if its values are far out in the distributions of their columns.
+            /// No parameters, any units; for many columns with smooth distributions.
+            ecod "ecod" "ecod"
+                Ecod EcodConfig EcodParameters BelowZero;
+
+            /// COPOD: a row is anomalous if it is far out to one side in its columns taken together.
+            /// No parameters, any units; for many columns that go wrong in one direction.
+            copod "copod" "copd"
+                Copod CopodConfig CopodParameters BelowZero;
+
             $($more)*
         }
     };

@@ -37,9 +37,13 @@ mod calibration;
 #[cfg(feature = "engine")]
 mod columns;
 #[cfg(feature = "engine")]
+mod copod;
+#[cfg(feature = "engine")]
 pub mod detector;
 #[cfg(feature = "engine")]
 mod distinct;
+#[cfg(feature = "engine")]
+mod ecod;
 #[cfg(feature = "engine")]
 mod ensemble;
 #[cfg(feature = "engine")]
@@ -50,6 +54,8 @@ mod extended_isolation_forest;
 pub mod forest;
 #[cfg(feature = "engine")]
 mod golden;
+#[cfg(feature = "engine")]
+mod hbos;
 #[cfg(feature = "engine")]
 pub mod import;
 #[cfg(feature = "engine")]
@@ -81,10 +87,16 @@ mod scaling;
 #[cfg(feature = "engine")]
 mod scratch;
 #[cfg(feature = "engine")]
+mod tails;
+#[cfg(feature = "engine")]
 mod threshold;
 
 #[cfg(feature = "engine")]
+pub use copod::Copod;
+#[cfg(feature = "engine")]
 pub use detector::{Detector, FitError};
+#[cfg(feature = "engine")]
+pub use ecod::Ecod;
 #[cfg(feature = "engine")]
 pub use ensemble::Ensemble;
 #[cfg(feature = "engine")]
@@ -95,6 +107,8 @@ pub use extended_isolation_forest::ExtendedIsolationForest;
 pub use forest::IsolationForest;
 #[cfg(feature = "engine")]
 pub use golden::GoldenError;
+#[cfg(feature = "engine")]
+pub use hbos::Hbos;
 #[cfg(feature = "engine")]
 pub use import::{ImportError, ImportOptions};
 #[cfg(feature = "engine")]

@@ -13,7 +13,7 @@
 //! ```
 //!
 //! The contents are sections in this order, each a tag of 4 letters, a u32 length and that many bytes. Of the detectors'
-//! sections (frst, eifr, pcas, robz) there is one, that of the detector in `conf`:
+//! sections (frst, eifr, pcas, robz, hbos, ecod, copd) there is one, that of the detector in `conf`:
 //!
 //! ```text
 //! conf  JSON: {"detector": …, "threshold": …}, the configuration as it was asked for
@@ -34,6 +34,12 @@
 //! pcas  u32 columns d; f64 median × d; f64 width × d (0: the column is left out, n are not); f64 mean × n; triangle row by
 //!       row from its diagonal on, n (n + 1) / 2 entries: f64, for n > 256 f32 in four planes
 //! robz  u32 columns; f64 median × d; f64 scale × d (+∞: the column is ignored)
+//! hbos  u32 rows; u32 columns; for each: u8 0, f64 smallest and largest value, u32 number of bins of equal width, or u8 1,
+//!       f64 nearness, u32 number of values, f64 for each; varint rows in each bin
+//! ecod  u32 rows; u32 columns; for each: u8 0 if it is ignored, else 1 (skewed to the right) or 2 (to the left), f64 mean
+//!       excess to the left and to the right, u32 number of values, f64 for each, for each varint rows between the value
+//!       before and it, varint rows that are equal to it
+//! copd  as ecod
 //! cali  empty if the model is not calibrated, else u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
 //!       u64 twice its rank
 //! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d
@@ -47,8 +53,11 @@
 //! machine names are in it, so the same training gives the same bytes.
 
 mod bytes;
+mod copod;
+mod ecod;
 mod ensemble;
 mod extended_isolation_forest;
+mod hbos;
 mod isolation_forest;
 mod local_outlier_factor;
 mod nearest_neighbors;
@@ -58,6 +67,7 @@ mod reference;
 mod robust_covariance;
 mod robust_z_score;
 mod sections;
+mod tails;
 
 use std::io::{Read, Write};
 

@@ -72,9 +72,17 @@ def hbos(train):
             counts, edges = np.histogram(column, bins)
             at = np.clip(np.searchsorted(edges, x, side="right") - 1, 0, bins - 1)
             found = np.where((x < edges[0]) | (x > edges[-1]), 0, counts[at])
-        return np.maximum(found / counts.max(), floor)
+        return found, counts.max()
 
-    return lambda x: sum(-np.log(heights(train[:, j], x[:, j])) for j in range(train.shape[1]))
+    def outlyingness(x, own=False):
+        """A training row is left out of its own bins."""
+        out = np.zeros(len(x))
+        for j in range(train.shape[1]):
+            found, tallest = heights(train[:, j], x[:, j])
+            out -= np.log(np.maximum((found - own) / tallest, floor))
+        return out
+
+    return outlyingness
 
 
 def excess(column):
@@ -366,7 +374,7 @@ def cases():
 
 
 # Detectors for which a training row's own outlyingness is not that of a query like it.
-OWN = {"nearestNeighbors", "localOutlierFactor"}
+OWN = {"hbos", "nearestNeighbors", "localOutlierFactor"}
 
 
 def main(folder):

@@ -26,7 +26,9 @@ pub struct ThresholdConfig {
     /// A row is anomalous if its anomaly score is below this value. Higher is more ordinary; scores of forests lie
     /// between -1 and 0, those of other detectors are 0 or below.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(extend("maximum" = 0, "exclusiveMaximum" = true)))]
+    #[cfg_attr(feature = "schema", schemars(extend(
+        "minimum" = -1_000_000_000_000_000_i64, "maximum" = 0, "exclusiveMaximum" = true
+    )))]
     pub score: Option<f64>,
     /// A score of -0.5, as scikit-learn does for a forest without a contamination. Forests only.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -49,7 +51,7 @@ pub enum Threshold {
 pub enum ScoreRange {
     /// In (−1, 0): forests.
     MinusOneToZero,
-    /// At most 0: minus a distance, a surprise or the like.
+    /// At most 0: minus a distance, a surprise or the like. A threshold is at least −10¹⁵.
     BelowZero,
 }
 
@@ -57,16 +59,16 @@ impl ScoreRange {
     fn interval(self) -> &'static str {
         match self {
             Self::MinusOneToZero => "(-1, 0)",
-            Self::BelowZero => "(-∞, 0)",
+            Self::BelowZero => "[-1e15, 0)",
         }
     }
 
     fn contains(self, score: f64) -> bool {
-        let least = match self {
-            Self::MinusOneToZero => -1.0,
-            Self::BelowZero => f64::NEG_INFINITY,
+        let possible = match self {
+            Self::MinusOneToZero => score > -1.0,
+            Self::BelowZero => score >= -1e15,
         };
-        score > least && score < 0.0
+        possible && score < 0.0
     }
 }
 

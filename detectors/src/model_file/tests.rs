@@ -166,8 +166,47 @@ fn a_reference_of_other_rows_is_refused() {
     assert!(message.starts_with("section refs of the model file is invalid"), "{message}");
 }
 
+/// A small model of one of the detectors, and the detector's name.
+fn of_kind(which: usize) -> (&'static Model, &'static str) {
+    static MODELS: std::sync::OnceLock<Vec<Model>> = std::sync::OnceLock::new();
+    let models = MODELS.get_or_init(|| {
+        let values = (0..160).map(|at| libm::sin(f64::from(at) * 12.9898) * 43.75).collect();
+        let rows = CheckedMatrix::from_vec(values, 4).unwrap();
+        let features: Vec<String> = (0..4).map(|column| format!("c{column}")).collect();
+        let train = |kind: &&str| {
+            let detector: DetectorConfig =
+                serde_json::from_value(serde_json::json!({ (*kind): {} })).unwrap();
+            Model::train(&features, &detector, &ThresholdConfig::default(), &rows).unwrap()
+        };
+        crate::config::KINDS.iter().map(train).collect()
+    });
+    let which = which % models.len();
+    (&models[which], crate::config::KINDS[which])
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// The same for every other detector.
+    #[test]
+    fn changed_contents_of_any_detector_never_panic(which in 0_usize..1_000, at in 0_usize..10_000, replacement in prop::collection::vec(any::<u8>(), 1..9), cut in 0_usize..9) {
+        let (model, kind) = of_kind(which);
+        let mut contents = sections::encode(model);
+        // Half of the changes are in the detector's own section.
+        let tag = contents.windows(4).position(|tag| tag == b"line").unwrap() + 24;
+        let end = contents.windows(4).position(|tag| tag == b"cali").unwrap();
+        let at = if at % 2 == 0 { at / 2 % contents.len() } else { tag + at / 2 % (end - tag) };
+        let end = (at + cut).min(contents.len());
+        contents.splice(at..end, replacement);
+        if let Ok(model) = decode(&sealed(&contents, contents.len() as u32)) {
+            for value in [0.25, -0.0, f64::from(f32::MAX)] {
+                let row = vec![value; model.features().len()];
+                let scored = model.score_row(&row).unwrap();
+                prop_assert!(scored.anomaly_score.is_finite(), "{kind}");
+                model.explain(&row).unwrap();
+            }
+        }
+    }
 
     /// Behind a checksum that is right, as a bug or an attacker would write it.
     #[test]

@@ -6,6 +6,11 @@ const KINDS = {
   nearestNeighbors: "Nearest neighbours",
   localOutlierFactor: "Local outlier factor",
   robustZScore: "Robust z-score",
+  hbos: "HBOS (histograms)",
+  ecod: "ECOD",
+  copod: "COPOD",
+  extendedIsolationForest: "Extended isolation forest",
+  principalComponents: "Principal components",
   ensemble: "Ensemble",
 };
 const KERNELS = { avx512: "AVX-512", avx2: "AVX2", portable: "portable" };
