@@ -22,6 +22,7 @@ use crate::explanation::Level;
 use crate::forest::{MAX_COLUMNS, average_path_length, path_score};
 use crate::matrix::{CheckedMatrix, in_range};
 use crate::scaling::Scale;
+use crate::scratch::with_scratch;
 
 pub(crate) use tree::{MAX_NUMBERS, Node};
 
@@ -99,11 +100,13 @@ impl ExtendedIsolationForest {
         self.standard.live().next_multiple_of(LANES)
     }
 
-    fn standardised(&self, row: &[f64]) -> Vec<f64> {
+    /// Calls `work` with the standardised row.
+    fn standardised<R>(&self, row: &[f64], work: impl FnOnce(&[f64]) -> R) -> R {
         assert_eq!(row.len(), self.columns(), "a row has all columns");
-        let mut values = vec![0.0; self.stride()];
-        self.standard.read(row, &mut values);
-        values
+        with_scratch(self.stride(), |values| {
+            self.standard.read(row, values);
+            work(values)
+        })
     }
 }
 
@@ -189,7 +192,7 @@ impl Detector for ExtendedIsolationForest {
     }
 
     fn measure_row(&self, row: &[f64]) -> f64 {
-        self.trees.sum(&self.standardised(row))
+        self.standardised(row, |row| self.trees.sum(row))
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
@@ -222,24 +225,29 @@ impl Detector for ExtendedIsolationForest {
     /// hyperplane that is nearest to the medians.
     fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
         assert_eq!(contributions.len(), self.columns(), "one contribution for each column");
-        let row = self.standardised(row);
         let planes = &self.trees.planes;
-        let (mut parts, mut shares) = (vec![0.0; planes.stride()], vec![0.0; self.stride()]);
-        let mut sum = 0.0;
-        for tree in 0..self.trees.len() {
-            sum += self.trees.walk(tree, &row, |plane, threshold, shortening| {
-                planes.share(plane, threshold, &row, shortening, &mut parts, &mut shares);
-            });
-        }
         let trees = self.trees.len() as f64;
-        shares.iter_mut().for_each(|share| *share /= trees);
-        self.standard.spread(&shares, contributions);
-        Level { baseline: self.baseline, value: sum / trees }
+        let mut explain = |row: &[f64], parts: &mut [f64], shares: &mut [f64]| {
+            let mut sum = 0.0;
+            for tree in 0..self.trees.len() {
+                sum += self.trees.walk(tree, row, |plane, threshold, shortening| {
+                    planes.share(plane, threshold, row, shortening, parts, shares);
+                });
+            }
+            shares.iter_mut().for_each(|share| *share /= trees);
+            self.standard.spread(shares, contributions);
+            Level { baseline: self.baseline, value: sum / trees }
+        };
+        self.standardised(row, |row| {
+            with_scratch(planes.stride(), |parts| {
+                with_scratch(self.stride(), |shares| explain(row, parts, shares))
+            })
+        })
     }
 
     /// The row moved onto a hyperplane that it meets on its way, along its normal.
     fn edge(&self, row: &[f64], which: usize) -> Option<Vec<f64>> {
-        let standardised = self.standardised(row);
+        let standardised = self.standardised(row, <[f64]>::to_vec);
         let mut met = Vec::new();
         self.trees.walk(which % self.trees.len(), &standardised, |plane, threshold, _| {
             met.push((plane, threshold))

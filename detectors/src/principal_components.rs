@@ -28,6 +28,7 @@ use crate::explanation::Level;
 use crate::linear::{Square, add_scaled, covariance, dot, eigen, means};
 use crate::matrix::CheckedMatrix;
 use crate::scaling::{Scale, Width, scales};
+use crate::scratch::with_scratch;
 
 /// The most columns there may be.
 pub(crate) const MAX_COLUMNS: usize = 512;
@@ -86,14 +87,16 @@ impl PrincipalComponents {
         (&self.scales, &self.means, &self.triangle)
     }
 
-    /// z − m of the columns that are not constant.
-    fn centred(&self, row: &[f64], centred: &mut Vec<f64>) {
+    /// Calls `work` with z − m of the columns that are not constant.
+    fn centred<R>(&self, row: &[f64], work: impl FnOnce(&[f64]) -> R) -> R {
         assert_eq!(row.len(), self.columns(), "a row has all columns");
-        centred.clear();
-        centred.extend(self.live.iter().zip(&self.means).map(|(&column, mean)| {
-            let column = column as usize;
-            scaled(self.scales[column], row[column]) - mean
-        }));
+        with_scratch(self.live.len(), |centred: &mut [f64]| {
+            for (centred, (&column, mean)) in centred.iter_mut().zip(self.live.iter().zip(&self.means)) {
+                let column = column as usize;
+                *centred = scaled(self.scales[column], row[column]) - mean;
+            }
+            work(centred)
+        })
     }
 
     /// The rows of R, each from the diagonal on.
@@ -183,9 +186,7 @@ impl Detector for PrincipalComponents {
     }
 
     fn measure_row(&self, row: &[f64]) -> f64 {
-        let mut centred = Vec::with_capacity(self.live.len());
-        self.centred(row, &mut centred);
-        -self.outlyingness(&centred)
+        -self.centred(row, |centred| self.outlyingness(centred))
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
@@ -195,20 +196,20 @@ impl Detector for PrincipalComponents {
 
     /// (z − m)_j (A (z − m))_j: they sum to the outlyingness, 0 − the measure. May be negative.
     fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
-        let mut centred = Vec::with_capacity(self.live.len());
-        self.centred(row, &mut centred);
-        let mut pulls = vec![0.0; self.live.len()];
-        let mut outlyingness = 0.0;
-        for (at, row) in self.rows().enumerate() {
-            let projection = dot(row, &centred[at..]);
-            outlyingness += projection * projection;
-            add_scaled(&mut pulls[at..], projection, row);
-        }
         contributions.fill(0.0);
-        for (at, &column) in self.live.iter().enumerate() {
-            contributions[column as usize] = centred[at] * pulls[at];
-        }
-        Level { baseline: 0.0, value: -outlyingness }
+        let mut explain = |centred: &[f64], pulls: &mut [f64]| {
+            let mut outlyingness = 0.0;
+            for (at, row) in self.rows().enumerate() {
+                let projection = dot(row, &centred[at..]);
+                outlyingness += projection * projection;
+                add_scaled(&mut pulls[at..], projection, row);
+            }
+            for ((&column, centred), pull) in self.live.iter().zip(centred).zip(pulls) {
+                contributions[column as usize] = centred * *pull;
+            }
+            Level { baseline: 0.0, value: -outlyingness }
+        };
+        self.centred(row, |centred| with_scratch(centred.len(), |pulls| explain(centred, pulls)))
     }
 }
 

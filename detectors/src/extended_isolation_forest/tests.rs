@@ -127,9 +127,9 @@ fn an_edge_lies_on_a_hyperplane() {
     for which in 0..16 {
         let moved = forest.edge(table.row(which), which).unwrap();
         let mut met = Vec::new();
-        let row = forest.standardised(table.row(which));
+        let row = forest.standardised(table.row(which), <[f64]>::to_vec);
         forest.trees.walk(which, &row, |plane, threshold, _| met.push((plane, threshold)));
-        let moved = forest.standardised(&moved);
+        let moved = forest.standardised(&moved, <[f64]>::to_vec);
         let distance = |&(plane, threshold): &(usize, f64)| {
             (forest.trees.planes.project(plane, &moved) - threshold).abs()
         };

@@ -2,7 +2,9 @@
 
 const KINDS = {
   isolationForest: "Isolation forest",
+  extendedIsolationForest: "Extended isolation forest",
   robustCovariance: "Robust covariance",
+  principalComponents: "Principal components",
   nearestNeighbors: "Nearest neighbours",
   localOutlierFactor: "Local outlier factor",
   robustZScore: "Robust z-score",
