@@ -5,7 +5,7 @@ SHELL := /bin/bash
 HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
-.PHONY: bench bench-serving accuracy
+.PHONY: bench bench-serving accuracy fuzz miri
 .PHONY: help up down status run fmt lint unit clients schemathesis dashboards chart-test rules e2e e2e-faults test crds clean-cache
 
 help: ## list the targets
@@ -59,6 +59,13 @@ accuracy: ## the detectors on 20 labelled data sets, beside scikit-learn's fores
 
 bench: ## scoring and fitting beside other isolation forests in the same run, 15 minutes; BENCH_QUICK=1: 3; needs Python 3.11
 	@hack/bench-detectors.sh
+
+fuzz: ## damaged model files, imports, trees, CSV and request bodies, a minute each (FUZZ_SECONDS)
+	@hack/fuzz.sh
+
+miri: ## the portable scoring kernel under Miri, some minutes; needs a nightly toolchain with Miri
+	@MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-disable-stacked-borrows" \
+		cargo +nightly miri test --locked -p detectors --lib every_depth
 
 bench-serving: ## what a request costs, beside a FastAPI service in the same run; needs two quiet cores
 	@hack/bench-serving.sh

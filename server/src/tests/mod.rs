@@ -7,6 +7,7 @@ mod drain;
 mod drift;
 mod explain;
 pub(crate) mod fixture;
+mod fuzz;
 mod information;
 mod metrics;
 mod oip;
