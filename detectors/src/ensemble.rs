@@ -144,6 +144,11 @@ impl Detector for Ensemble {
         Ok((Self { members }, warnings))
     }
 
+    /// What the first member says that says something: several would say the same.
+    fn inspect(&self, rows: &CheckedMatrix, features: &[String]) -> Option<Warning> {
+        self.members.iter().find_map(|member| member.fitted.inspect(rows, features))
+    }
+
     fn seed(parameters: &Self::Parameters) -> u64 {
         let seeds = parameters.members().iter().map(|(member, _)| Fitted::seed(member));
         seeds.max().unwrap_or(0)

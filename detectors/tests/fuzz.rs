@@ -8,7 +8,7 @@ mod support;
 use std::io::{Read, Write};
 
 use detectors::forest::{ImportedForest, TreeNode};
-use detectors::{Detector, DetectorConfig, IsolationForest, Model, ThresholdConfig};
+use detectors::{Detector, DetectorConfig, ImportOptions, IsolationForest, Model, ThresholdConfig};
 use flate2::Compression;
 use flate2::read::DeflateDecoder;
 use flate2::write::DeflateEncoder;
@@ -22,11 +22,18 @@ const FEW: u64 = 1_000;
 const HEADER: usize = 48;
 
 /// Every detector with parameters that make small models.
-const DETECTORS: [&str; 4] = [
+const DETECTORS: [&str; 11] = [
     r#"{"isolationForest": {"trees": 3, "sampleSize": 16}}"#,
     r#"{"extendedIsolationForest": {"trees": 3, "sampleSize": 16}}"#,
     r#"{"principalComponents": {}}"#,
+    r#"{"robustCovariance": {}}"#,
+    r#"{"nearestNeighbors": {"neighbors": 5, "references": 16}}"#,
+    r#"{"localOutlierFactor": {"neighbors": 5, "references": 16}}"#,
     r#"{"robustZScore": {}}"#,
+    r#"{"hbos": {}}"#,
+    r#"{"ecod": {}}"#,
+    r#"{"copod": {}}"#,
+    r#"{"ensemble": {"members": {"isolationForest": {"trees": 3, "sampleSize": 16}, "robustZScore": {}}}}"#,
 ];
 
 /// A model file's version byte and its contents, unpacked: what is mutated, so that checksum and compression are no wall.
@@ -95,6 +102,21 @@ fn import(input: &[u8]) -> String {
     };
     scores_alike(&forest);
     format!("{:?}", given.cut(&forest).map(|_| ()))
+}
+
+fn documents() -> Fuzz {
+    Fuzz::new("document", &["null", "1e999", "-1", "4294967295", "\"route\"", "1e-320", "[]", "{}", "\"\""])
+}
+
+/// What a Python program exported.
+fn document(input: &[u8]) -> String {
+    match Model::import(input, ImportOptions::default()) {
+        Ok(imported) => {
+            imported.verify_golden_rows().unwrap();
+            model(&opened(&imported.encode()))
+        }
+        Err(error) => error.to_string(),
+    }
 }
 
 /// All kernels, to the bit, on ordinary and extreme rows.
@@ -188,6 +210,11 @@ fn damaged_imports_are_errors_or_forests() {
 }
 
 #[test]
+fn damaged_documents_are_errors_or_models() {
+    documents().briefly(FEW, document);
+}
+
+#[test]
 fn damaged_trees_are_errors_or_forests_that_every_kernel_scores_alike() {
     forests().briefly(FEW, forest);
 }
@@ -202,6 +229,12 @@ fn fuzz_model() {
 #[ignore = "make fuzz"]
 fn fuzz_import() {
     imports().run(import);
+}
+
+#[test]
+#[ignore = "make fuzz"]
+fn fuzz_document() {
+    documents().run(document);
 }
 
 #[test]

@@ -12,7 +12,7 @@ impl Bits {
     }
 
     /// SplitMix64 (Steele, Lea & Flood 2014).
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut bits = self.0;
         bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Bits {
 
     /// Below `bound`, which must not be 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        (self.next() % bound as u64) as usize
+        (self.number() % bound as u64) as usize
     }
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn once(input: &mut Vec<u8>, seeds: &[Vec<u8>], words: &[&str], bits:
     let length = (1 + bits.below(8)).min(input.len() - at);
     match bits.below(9) {
         0 if at < input.len() => input[at] ^= 1 << bits.below(8),
-        1 if at < input.len() => input[at] = bits.next() as u8,
+        1 if at < input.len() => input[at] = bits.number() as u8,
         2 => {
             let number = NUMBERS[bits.below(NUMBERS.len())].to_le_bytes();
             let size = [1, 2, 4, 8][bits.below(4)];
