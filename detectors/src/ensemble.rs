@@ -55,10 +55,9 @@ impl Member {
         self.weight * surprise.min(MAX_OUTLYINGNESS)
     }
 
-    /// Adds what the member contributes to each column, its weighted surprise, shared by its own positive contributions.
-    /// Returns the surprise if there are none, else 0.
-    fn explain(&self, row: &[f64], contributions: &mut [f64]) -> f64 {
-        let part = self.part(self.fitted.measure_row(row));
+    /// Adds what the member contributes to each column: `part`, its weighted surprise, shared by its own positive ones.
+    /// Returns `part` if there are none, else 0.
+    fn explain(&self, row: &[f64], part: f64, contributions: &mut [f64]) -> f64 {
         with_scratch(row.len(), |own| {
             self.fitted.explain_row(row, own);
             let all: f64 = own.iter().map(|own| own.max(0.0)).sum();
@@ -206,9 +205,13 @@ impl Detector for Ensemble {
     fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
         assert_eq!([row.len(), contributions.len()], [self.columns(); 2], "a row has all columns");
         contributions.fill(0.0);
-        let unexplained = |left: f64, member: &Member| left - member.explain(row, contributions);
-        let baseline = self.members.iter().fold(0.0, unexplained);
-        Level { baseline, value: self.measure_row(row) }
+        let (mut baseline, mut value) = (0.0, 0.0);
+        for member in &self.members {
+            let part = member.part(member.fitted.measure_row(row));
+            value -= part;
+            baseline -= member.explain(row, part, contributions);
+        }
+        Level { baseline, value }
     }
 
     /// Those of the members, in turn.

@@ -10,6 +10,8 @@ pub(crate) use eigen::eigen;
 
 use std::ops::{Index, IndexMut};
 
+use crate::forest::{Work, wide};
+
 /// Numbers added side by side by [`dot`].
 const LANES: usize = 8;
 /// Rows that [`covariance`] turns into columns at a time.
@@ -89,6 +91,7 @@ impl IndexMut<(usize, usize)> for Square {
 
 /// Σ aᵢ·bᵢ in eight lanes: lane l adds the products at l, l + 8, …, the rest goes to the first lanes, and lanes are
 /// added in pairs.
+#[inline(always)]
 pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
     let mut lanes = [0.0; LANES];
     let (a, a_rest) = a.as_chunks::<LANES>();
@@ -156,10 +159,26 @@ pub(crate) fn covariance<'a>(rows: impl Iterator<Item = &'a [f64]>, center: &[f6
 
 /// Adds the products of all pairs of columns to the lower triangle.
 fn add_products(sums: &mut Square, block: &[f64], filled: usize) {
-    let column = |at: usize| &block[at * BLOCK..][..filled];
-    for row in 0..sums.size() {
-        for (other, sum) in sums.row_mut(row)[..=row].iter_mut().enumerate() {
-            *sum += dot(column(row), column(other));
+    wide(Products { sums, block, filled });
+}
+
+struct Products<'a> {
+    sums: &'a mut Square,
+    block: &'a [f64],
+    filled: usize,
+}
+
+impl Work for Products<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { sums, block, filled } = self;
+        for row in 0..sums.size {
+            let of_row = &block[row * BLOCK..][..filled];
+            for other in 0..=row {
+                sums.values[row * sums.size + other] += dot(of_row, &block[other * BLOCK..][..filled]);
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 use ndarray::ArrayView1;
 
 use crate::config::NeighborsParameters;
+use crate::forest::{Work, wide};
 use crate::matrix::CheckedMatrix;
 use crate::random::{Random, Urn};
 use crate::scaling::{Scale, Width, scales};
@@ -140,22 +141,12 @@ impl References {
 
     /// The nearest references to a scaled row, without one of them if that is the row itself.
     pub(crate) fn nearest(&self, row: &[f32], wanted: usize, itself: Option<u32>) -> Nearest {
-        let mut nearest =
-            Nearest { squares: [f64::INFINITY; MAX_NEIGHBORS], references: [0; MAX_NEIGHBORS], wanted };
-        for (at, block) in self.blocks.chunks_exact(self.columns()).enumerate() {
-            let squares = squares(row, block);
-            let least =
-                squares.iter().fold(f64::INFINITY, |least, &next| if next < least { next } else { least });
-            if least < nearest.farthest() {
-                let first = (at * LANES) as u32;
-                for (reference, square) in (first..).zip(squares) {
-                    if square < nearest.farthest() && itself != Some(reference) {
-                        nearest.insert(reference, square);
-                    }
-                }
-            }
-        }
-        nearest
+        let count = self.blocks.len() / self.columns();
+        with_blocks(count, |squares, least| {
+            let itself = itself.map(|itself| itself as usize);
+            wide(Compare { references: self, row, itself, squares, least });
+            Nearest::choose(squares, least, wanted)
+        })
     }
 
     /// Shares `whole` among the columns by the squared differences from a scaled row to its neighbours: equally if there
@@ -176,7 +167,65 @@ impl References {
     }
 }
 
+/// The squared distances from a row to all references, in blocks; and the least of each half block.
+struct Compare<'a> {
+    references: &'a References,
+    row: &'a [f32],
+    itself: Option<usize>,
+    squares: &'a mut [[f64; LANES]],
+    least: &'a mut [[f64; 2]],
+}
+
+impl Work for Compare<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { references, row, itself, squares: all, least } = self;
+        let blocks = references.blocks.chunks_exact(row.len());
+        for (at, ((block, to), least)) in blocks.zip(all).zip(least).enumerate() {
+            let mut found = squares(row, block);
+            if let Some(itself) = itself.filter(|itself| itself / LANES == at) {
+                found[itself % LANES] = f64::INFINITY;
+            }
+            *to = found;
+            let mut half = LANES / 2;
+            while half > 1 {
+                for lane in 0..half {
+                    let other = found[lane + half];
+                    found[lane] = if other < found[lane] { other } else { found[lane] };
+                }
+                half /= 2;
+            }
+            *least = [found[0], found[1]];
+        }
+    }
+}
+
 impl Nearest {
+    /// The nearest by all squared distances. Of the least of each half block, as many as are wanted are no farther than
+    /// a bound: so are at least as many references, and few more, and only these are put in order.
+    fn choose(squares: &[[f64; LANES]], least: &mut [[f64; 2]], wanted: usize) -> Self {
+        let mut nearest =
+            Self { squares: [f64::INFINITY; MAX_NEIGHBORS], references: [0; MAX_NEIGHBORS], wanted };
+        let least = least.as_flattened_mut();
+        let bound = match least.len() {
+            groups if groups > wanted => *least.select_nth_unstable_by(wanted - 1, f64::total_cmp).1,
+            _ => f64::INFINITY,
+        };
+        for (at, block) in squares.iter().enumerate() {
+            if block.iter().fold(false, |any, &square| any | (square <= bound)) {
+                let first = (at * LANES) as u32;
+                for (reference, &square) in (first..).zip(block) {
+                    if square <= bound && square < nearest.farthest() {
+                        nearest.insert(reference, square);
+                    }
+                }
+            }
+        }
+        nearest
+    }
+
     /// Squared distances, ascending. Fewer than were asked for only where there are no more references.
     pub(crate) fn squares(&self) -> &[f64] {
         let found = self.squares[..self.wanted].partition_point(|square| *square < f64::INFINITY);
@@ -202,7 +251,18 @@ impl Nearest {
     }
 }
 
+/// Working memory for so many blocks, without allocation up to the usual number of references.
+fn with_blocks<R>(count: usize, work: impl FnOnce(&mut [[f64; LANES]], &mut [[f64; 2]]) -> R) -> R {
+    const USUAL: usize = USUAL_REFERENCES / LANES;
+    if count <= USUAL {
+        work(&mut [[0.0; LANES]; USUAL][..count], &mut [[0.0; 2]; USUAL][..count])
+    } else {
+        work(&mut vec![[0.0; LANES]; count], &mut vec![[0.0; 2]; count])
+    }
+}
+
 /// The squared distances from a row to the references of one block.
+#[inline(always)]
 fn squares(row: &[f32], block: &[[f32; LANES]]) -> [f64; LANES] {
     let mut sums = [0.0; LANES];
     for (&value, references) in row.iter().zip(block) {

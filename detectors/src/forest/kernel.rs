@@ -3,7 +3,7 @@
 //!
 //! The one module that may use `unsafe`, for the instructions of particular processors. It relies on nothing but the
 //! invariants of [`Padded`], whose constructor checks every index, and on the processor's features, which
-//! [`choice`] asks for.
+//! [`choice`] and [`wide`](mod@wide) ask for. The latter serves all detectors.
 #![allow(unsafe_code, reason = "instructions of particular processors; see above for what it relies on")]
 
 #[cfg(target_arch = "x86_64")]
@@ -19,6 +19,7 @@ mod sparse;
 #[cfg(test)]
 mod tests;
 mod tiles;
+mod wide;
 
 use ndarray::{ArrayView2, Axis};
 
@@ -26,6 +27,7 @@ use super::tree::PackedTrees;
 
 pub use choice::Kernel;
 pub(super) use padded::{LANES, Lanes, Padded};
+pub(crate) use wide::{Work, wide};
 
 /// The most slots that are cast on the stack.
 pub(super) const STACK_SLOTS: usize = 256;

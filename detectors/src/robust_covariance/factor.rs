@@ -1,6 +1,7 @@
 //! Squared distances by a triangular factor: forward substitution, for one row and for eight rows side by side.
 
 use super::table::Table;
+use crate::forest::{Work, wide};
 use crate::linear::Square;
 
 /// Rows that are solved for at once.
@@ -68,25 +69,7 @@ impl Factor {
     /// [`Factor::solve`] for eight rows, entry i of all in `x[i]`, and the sums of their squares: the same operations
     /// in the same order for each.
     pub(super) fn squares(&self, x: &mut [[f64; LANES]]) -> [f64; LANES] {
-        let mut sums = [0.0; LANES];
-        let mut rows = &self.rows[..];
-        for at in 0..self.size {
-            let (row, rest) = rows.split_at(at + 1);
-            rows = rest;
-            let (solved, open) = x[..=at].split_at_mut(at);
-            let mut lanes = open[0];
-            for (entry, solved) in row.iter().zip(&*solved) {
-                for lane in 0..LANES {
-                    lanes[lane] -= entry * solved[lane];
-                }
-            }
-            for lane in 0..LANES {
-                lanes[lane] /= row[at];
-                sums[lane] += lanes[lane] * lanes[lane];
-            }
-            open[0] = lanes;
-        }
-        sums
+        wide(Squares { rows: &self.rows, x })
     }
 
     /// (x − center)ᵀ·Σ⁻¹·(x − center) of all rows.
@@ -103,6 +86,38 @@ impl Factor {
             distances.extend_from_slice(&self.squares(&mut block)[..count]);
         }
         distances
+    }
+}
+
+struct Squares<'a> {
+    rows: &'a [f64],
+    x: &'a mut [[f64; LANES]],
+}
+
+impl Work for Squares<'_> {
+    type Output = [f64; LANES];
+
+    #[inline(always)]
+    fn run(self) -> [f64; LANES] {
+        let Self { mut rows, x } = self;
+        let mut sums = [0.0; LANES];
+        for at in 0..x.len() {
+            let (row, rest) = rows.split_at(at + 1);
+            rows = rest;
+            let (solved, open) = x[..=at].split_at_mut(at);
+            let mut lanes = open[0];
+            for (entry, solved) in row.iter().zip(&*solved) {
+                for lane in 0..LANES {
+                    lanes[lane] -= entry * solved[lane];
+                }
+            }
+            for lane in 0..LANES {
+                lanes[lane] /= row[at];
+                sums[lane] += lanes[lane] * lanes[lane];
+            }
+            open[0] = lanes;
+        }
+        sums
     }
 }
 
