@@ -43,14 +43,22 @@ macro_rules! every_detector {
 }
 
 macro_rules! tests {
-    ($promise:ident: $($test:ident $kind:literal),* $(,)?) => {$(
+    ($promise:ident: $($test:ident $kind:literal),* $(,)?) => {
+        #[test]
+        fn there_are_no_others() {
+            let mut tested = vec![$($kind),*];
+            let mut all = detectors::config::KINDS.to_vec();
+            tested.sort_unstable();
+            all.sort_unstable();
+            assert_eq!(tested, all);
+        }
+        $(
         #[test]
         fn $test() {
-            if detectors::config::KINDS.contains(&$kind) {
-                super::$promise($kind);
-            }
+            super::$promise($kind);
         }
-    )*};
+        )*
+    };
 }
 
 pub(crate) use {every_detector, tests};
