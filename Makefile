@@ -6,7 +6,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 STATIC_BUILD = CARGO_TARGET_$(shell tr a-z- A-Z_ <<<$(HOST))_RUSTFLAGS="-C target-feature=+crt-static" \
 	cargo build --locked --profile static --target $(HOST)
 .PHONY: bench bench-serving accuracy fuzz miri
-.PHONY: help up down status run fmt lint unit clients schemathesis dashboards chart-test rules e2e e2e-faults test crds clean-cache
+.PHONY: help up down status run fmt lint unit clients python notebook schemathesis dashboards chart-test rules e2e e2e-faults test crds clean-cache
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -31,6 +31,12 @@ lint: ## format, scripts, clippy, licences and banned crates
 
 unit: ## tests that need no cluster; generated files are fresh
 	@hack/test.sh unit
+
+notebook: ## training in scikit-learn and serving the same model, in Jupyter
+	@hack/python.sh notebook
+
+python: ## the exporter for models of scikit-learn, and the notebook
+	@hack/test.sh python
 
 clients: ## the server asked by other people's clients: browsers, test generators, Python packages
 	@hack/test.sh clients

@@ -1,10 +1,16 @@
 #!/usr/bin/env bash
-# python.sh [PYTEST ARGUMENTS…]: tests of the Python package in python/, which exports models of scikit-learn, in a virtual
-# environment of its own.
+# python.sh [PYTEST ARGUMENTS…]: tests of the Python package in python/, which exports models of scikit-learn, and of the notebook,
+# in a virtual environment of its own.
+# python.sh notebook: opens the notebook.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 cd "$ROOT/python"
 
 interpreter=$(REQUIREMENTS=$PWD/requirements.txt "$here/clients/venv.sh")
+# (the programs that the notebook starts; the same command line as the unit tests' gives the same build)
+cargo test --workspace --locked --quiet --no-run --test logs --test run
+if [ "${1:-}" = notebook ]; then
+  exec "$interpreter" -m notebook "$ROOT/notebooks/anomaly_training.ipynb"
+fi
 PYTHONDONTWRITEBYTECODE=1 exec "$interpreter" -m pytest "$@"
