@@ -101,6 +101,7 @@ e2e() {
   local e2e=(cargo test --workspace --features e2e/cluster --locked --quiet --test)
   step "e2e: quick start" "${e2e[@]}" quickstart
   step "e2e: life of a model" "${e2e[@]}" life_of_a_model -- --test-threads=4
+  step "e2e: imported" "${e2e[@]}" imported
   step "e2e: transport" "${e2e[@]}" transport
   # (a few of each; `make e2e-faults` has a hundred)
   step "e2e: faults" "${e2e[@]}" faults -- --test-threads=1

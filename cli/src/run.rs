@@ -222,7 +222,12 @@ fn question(plan: &Plan, trained: &Trained) -> (&'static str, Vec<f64>) {
         return ("Is a typical row ordinary?", row);
     }
     let origin = &plan.input.data.origin;
-    let rows = trainer::data::read_csv(plan.data.as_slice(), &plan.input.features, origin);
+    let rows = trainer::data::read_csv(
+        plan.data.as_slice(),
+        &plan.input.features,
+        origin,
+        plan.input.missing.unwrap_or_default(),
+    );
     ("Is the first training row ordinary?", rows.map(|rows| rows.row(0).to_vec()).unwrap_or_default())
 }
 

@@ -37,6 +37,7 @@ pub(crate) fn each_sorted(rows: &CheckedMatrix, mut with: impl FnMut(&[f64])) {
     for column in 0..rows.columns() {
         values.clear();
         values.extend(rows.as_slice().iter().skip(column).step_by(rows.columns()));
+        drop_missing(rows, &mut values);
         values.sort_unstable_by(f64::total_cmp);
         with(&values);
     }
@@ -100,6 +101,16 @@ fn summarise_column(values: &[f64]) -> ColumnSummary {
     }
 }
 
+/// Leaves out the missing values of a column; of one without any value 0 is left.
+pub(crate) fn drop_missing(rows: &CheckedMatrix, values: &mut Vec<f64>) {
+    if rows.may_lack_values() {
+        values.retain(|value| !value.is_nan());
+        if values.is_empty() {
+            values.push(0.0);
+        }
+    }
+}
+
 /// The median of each column over at most 1,024 rows, drawn by the seed: what is in the midst of a column, for
 /// subtracting. All rows of a large table could not be read in the time that growing trees takes.
 pub(crate) fn typical(rows: &CheckedMatrix, seed: u64) -> Vec<f64> {
@@ -112,12 +123,15 @@ pub(crate) fn typical(rows: &CheckedMatrix, seed: u64) -> Vec<f64> {
         );
     }
     let drawn: Vec<&[f64]> = drawn.iter().map(|&row| rows.row(row as usize)).collect();
-    let mut values = vec![0.0; drawn.len()];
+    let mut values = Vec::with_capacity(drawn.len());
     let median = |column: usize| {
-        values.iter_mut().zip(&drawn).for_each(|(value, row)| *value = row[column]);
+        values.clear();
+        values.extend(drawn.iter().map(|row| row[column]));
+        drop_missing(rows, &mut values);
+        let odd = values.len() % 2;
         let middle = values.len() / 2;
         let (below, &mut upper, _) = values.select_nth_unstable_by(middle, f64::total_cmp);
-        match drawn.len() % 2 {
+        match odd {
             1 => upper,
             _ => (below.iter().copied().max_by(f64::total_cmp).unwrap_or(upper) + upper) / 2.0,
         }

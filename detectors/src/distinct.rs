@@ -54,7 +54,8 @@ impl Counter {
 
     #[inline]
     fn add(&mut self, value: f64) {
-        if value == self.last || self.hash(value) & self.picked != 0 {
+        // A missing value is none.
+        if value == self.last || value.is_nan() || self.hash(value) & self.picked != 0 {
             return;
         }
         self.last = value;

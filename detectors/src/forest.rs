@@ -191,7 +191,10 @@ impl Detector for IsolationForest {
         let medians = columns::typical(rows, parameters.seed());
         let max_samples = parameters.sample_size().min(rows.rows() as u32);
         let trees = grow::grow_forest(parameters, rows, &medians, max_samples);
-        let forest = Self::from_trees(medians, max_samples, trees).expect("grown trees are well-formed");
+        let routes_missing = rows.may_lack_values();
+        let (path_lengths, routes_infinite) = (None, false);
+        let parts = Parts { medians, max_samples, trees, path_lengths, routes_missing, routes_infinite };
+        let forest = Self::from_parts(parts).expect("grown trees are well-formed");
         let warnings = forest.no_splits(rows, features).into_iter().collect();
         Ok((forest, warnings))
     }

@@ -3,6 +3,7 @@
 //! For each of the first 1,024 columns, and for the score, a [`Bins`]: at most ten bins between quantiles of the training
 //! rows, each with the number of training rows in it. No detector reads this; it is counted and shown.
 
+use crate::columns::drop_missing;
 use crate::matrix::CheckedMatrix;
 use crate::random::{Random, Urn};
 
@@ -169,6 +170,10 @@ impl Bins {
     }
 
     fn count(&mut self, value: f64) {
+        if value.is_nan() {
+            self.missing += 1;
+            return;
+        }
         let bin = self.bin(value);
         self.counts[bin] += 1;
     }
@@ -185,10 +190,15 @@ fn columns(rows: &CheckedMatrix, seed: u64) -> Vec<ColumnReference> {
     let mut columns: Vec<ColumnReference> = (0..width.min(MAX_COLUMNS))
         .map(|column| {
             let all = || rows.as_slice().iter().skip(column).step_by(width).copied();
-            let (min, max) =
+            let (mut min, mut max) =
                 all().fold((f64::MAX, f64::MIN), |(min, max), value| (value.min(min), value.max(max)));
             sorted.clear();
             sorted.extend(sampled.iter().map(|&row| rows.row(row as usize)[column]));
+            drop_missing(rows, &mut sorted);
+            if min > max {
+                // No row has a value here.
+                (min, max) = (0.0, 0.0);
+            }
             sorted.sort_unstable_by(f64::total_cmp);
             let at = |percent| quantile(&sorted, percent, 100);
             let bins = Bins::between_deciles(&sorted, min);

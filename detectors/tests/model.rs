@@ -231,6 +231,33 @@ fn many_equal_scores_keep_verdict_and_severity_together() {
 }
 
 #[test]
+fn rows_that_lack_values_are_trained_on_and_scored() {
+    let lacks = |row: usize, column: usize| (row + column).is_multiple_of(7);
+    let value = |at: usize| match (at / 3, at % 3) {
+        (row, column) if lacks(row, column) => f64::NAN,
+        (_, 2) => f64::NAN,
+        (row, column) => bell(row, column),
+    };
+    let rows = CheckedMatrix::with_missing((0..3_000).map(value).collect(), 3).unwrap();
+    let train = |detector| Model::train(&names(3), &detector, &Default::default(), &rows);
+    let model = train(forest(Default::default())).unwrap();
+    let read = Model::decode(&model.encode()).unwrap();
+    assert_eq!(read.verify_golden_rows(), Ok(()));
+    assert!(read.accepts_missing_values() && !read.score_row(&[9.0, 9.0, f64::NAN]).unwrap().is_inlier);
+    assert!(read.score_row(&[0.0, f64::NAN, f64::NAN]).unwrap().is_inlier);
+    let explained = read.explain(&[9.0, f64::NAN, f64::NAN]).unwrap();
+    assert!(
+        (explained.baseline - explained.value - explained.contributions.iter().sum::<f64>()).abs() < 1e-9
+    );
+    let reference = read.reference().unwrap();
+    assert_eq!((reference.columns()[2].bins.missing(), reference.columns()[2].max), (1_000, 0.0));
+    let scored = read.score_rows(&rows);
+    assert_eq!(scored, model.score_rows(&read.check_rows(rows.as_slice().to_vec()).unwrap()));
+    let refused = train(detectors::config::RobustZScoreConfig::default().into()).unwrap_err();
+    assert!(refused.to_string().contains("robustZScore needs every value"), "{refused}");
+}
+
+#[test]
 fn severity_grows_with_distance() {
     let rows = matrix(2_000, 3, bell);
     let model = train(&rows, Default::default(), Default::default());

@@ -33,7 +33,9 @@ fn main() {
         },
     };
     let whole = median(|| drop(trainer::train(&input, csv.as_bytes()).unwrap()));
-    let read = median(|| drop(trainer::data::read_csv(csv.as_bytes(), &features, "made here").unwrap()));
+    let read = median(|| {
+        drop(trainer::data::read_csv(csv.as_bytes(), &features, "made here", Default::default()).unwrap())
+    });
     println!("megabytes={} seconds={whole} read={read}", csv.len() as f64 / 1e6);
 }
 

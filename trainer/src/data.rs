@@ -12,6 +12,7 @@ mod suggest;
 use std::io::Read;
 
 use detectors::CheckedMatrix;
+use detectors::config::Missing;
 
 pub use error::{InputError, Located, Problem};
 use records::{Record, Records};
@@ -22,15 +23,22 @@ const LARGEST: f64 = f32::MAX as f64;
 /// Reads the columns called `features`, in that order, from CSV (RFC 4180, UTF-8, with a header line).
 ///
 /// Other columns are ignored, a time stamp column being the ordinary case; blank lines are skipped. `origin` names
-/// the source in every error ("ConfigMap demo/x key train.csv"). Memory is the matrix and one line.
+/// the source in every error ("ConfigMap demo/x key train.csv"). An empty cell is an error, or a missing value (NaN) where
+/// those are routed. Memory is the matrix and one line.
 ///
 /// # Errors
 /// [`InputError`], which names the origin and, where there is one, the line and the column.
-pub fn read_csv(input: impl Read, features: &[String], origin: &str) -> Result<CheckedMatrix, InputError> {
+pub fn read_csv(
+    input: impl Read,
+    features: &[String],
+    origin: &str,
+    missing: Missing,
+) -> Result<CheckedMatrix, InputError> {
     let located = |at: Located| InputError::new(origin, at);
     let mut records = Records::new(input);
     let header = records.next_record().map_err(located)?.ok_or_else(|| InputError::no_data(origin))?;
-    let columns = Columns::find(&header, features).map_err(|p| located(p.into()))?;
+    let mut columns = Columns::find(&header, features).map_err(|p| located(p.into()))?;
+    columns.missing = missing == Missing::Route;
 
     let mut values = Vec::new();
     while let Some((line, text)) = records.next_text().map_err(located)? {
@@ -42,8 +50,8 @@ pub fn read_csv(input: impl Read, features: &[String], origin: &str) -> Result<C
     if values.is_empty() {
         return Err(located(Problem::NoRows.into()));
     }
-    CheckedMatrix::from_vec(values, features.len())
-        .map_err(|e| located(Problem::Matrix(e.to_string()).into()))
+    let make = if columns.missing { CheckedMatrix::with_missing } else { CheckedMatrix::from_vec };
+    make(values, features.len()).map_err(|e| located(Problem::Matrix(e.to_string()).into()))
 }
 
 /// Where the features stand in a record.
@@ -53,6 +61,8 @@ struct Columns {
     width: usize,
     /// For each cell of a record, the place of its value in a row; none where it is not wanted.
     places: Vec<Option<usize>>,
+    /// Whether an empty cell is a missing value.
+    missing: bool,
 }
 
 /// A problem in one row; the column is absent when the row as a whole is at fault.
@@ -77,7 +87,7 @@ impl Columns {
             features.iter().map(|f| Ok((position(&names, f)?, f.clone()))).collect::<Result<_, _>>()?;
         let mut places = vec![None; names.len()];
         wanted.iter().enumerate().for_each(|(place, (index, _))| places[*index] = Some(place));
-        Ok(Self { wanted, width: names.len(), places })
+        Ok(Self { wanted, width: names.len(), places, missing: false })
     }
 
     /// Appends the values of a record of numbers; false, and nothing appended, where it is not that simple.
@@ -126,8 +136,10 @@ impl Columns {
             return Err(Fault { column: None, problem });
         }
         for (index, name) in &self.wanted {
-            let value = number(&record.cells[*index])
-                .map_err(|problem| Fault { column: Some(name.clone()), problem })?;
+            let value = match number(&record.cells[*index]) {
+                Err(Problem::EmptyCell) if self.missing => f64::NAN,
+                value => value.map_err(|problem| Fault { column: Some(name.clone()), problem })?,
+            };
             values.push(value);
         }
         Ok(())

@@ -80,7 +80,7 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     if let Some(source) = &input.detector.imported {
         return import(input, source, data);
     }
-    let rows = read_csv(data, &input.features, origin)?;
+    let rows = read_csv(data, &input.features, origin, input.missing.unwrap_or_default())?;
     let (found, needed) = (rows.rows() as u64, u64::from(input.min_rows));
     if found < needed {
         return Err(InputError::too_few(origin, found, needed).into());

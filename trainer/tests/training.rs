@@ -4,7 +4,7 @@
 
 use api::job::{DataFile, INPUT_VERSION, RevisionTarget, TrainingInput};
 use api::training_key::digest;
-use detectors::config::ImportedConfig;
+use detectors::config::{ImportedConfig, Missing};
 use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
 use trainer::outcome::Outcome;
 use trainer::{Trained, train};
@@ -144,6 +144,16 @@ fn an_exported_model_that_is_refused_is_left_to_the_user() {
             result.message
         );
     }
+}
+
+#[test]
+fn empty_cells_are_missing_values_where_those_are_routed() {
+    let csv = rows(80).replace(",40,", ",,");
+    let refused = outcome(&input(&csv), &csv);
+    assert_eq!((refused.result.reason.as_str(), refused.exit_code), ("InvalidData", 2));
+    let routed = TrainingInput { missing: Some(Missing::Route), ..input(&csv) };
+    let model = Model::decode(&train(&routed, csv.as_bytes()).unwrap().model).unwrap();
+    assert!(model.accepts_missing_values() && model.score_row(&[f64::NAN, 1.0]).is_ok());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! constant in the node, a uniform threshold in [min, max), down to the height ⌈log2(subsample)⌉.
 //!
 //! Deliberately different from scikit-learn: constant means max = min (there: ≤ 1e-7, whatever the unit), and rows
-//! that a bootstrap draws twice count twice. Each tree has its own stream of random numbers, so the order in which
+//! that a bootstrap draws twice count twice. Where values may be missing, a split sends them to a side that is drawn if the
+//! node has any, else to that of more rows. Each tree has its own stream of random numbers, so the order in which
 //! trees are grown, or the number of threads, could never matter.
 
 use super::kernel::prefetch;
@@ -32,7 +33,7 @@ pub(super) fn grow_forest(
             // While this tree is grown, the rows of the next come from memory.
             let mut random = std::mem::replace(&mut next, random(tree + 1));
             sampler.draw(&mut next);
-            grower.grow(&sample, &mut random)
+            grower.grow(&sample, &mut random, rows.may_lack_values())
         })
         .collect()
 }
@@ -137,11 +138,24 @@ struct Growth<'a> {
     members: &'a mut [u32],
     candidates: &'a mut [u32],
     height_limit: u32,
+    /// Whether values may be missing.
+    routes: bool,
     nodes: Vec<TreeNode>,
 }
 
+/// Where a node is split.
+struct Split {
+    /// A column of the sample.
+    column: u32,
+    threshold: f32,
+    /// How many columns are left that may vary.
+    live: usize,
+    /// The side of missing values; none if no row of the node lacks a value here.
+    missing_left: Option<bool>,
+}
+
 impl Grower {
-    fn grow(&mut self, sample: &Sample, random: &mut Random) -> Vec<TreeNode> {
+    fn grow(&mut self, sample: &Sample, random: &mut Random, routes: bool) -> Vec<TreeNode> {
         let width = sample.columns.len() as u32;
         self.members.clear();
         self.members.extend((0..sample.rows).map(|row| row * width));
@@ -153,6 +167,7 @@ impl Grower {
             members: &mut self.members,
             candidates: &mut self.candidates,
             height_limit: height_limit(sample.rows),
+            routes,
             nodes: Vec::with_capacity(2 * sample.rows as usize),
         };
         growth.node(0, sample.rows as usize, 0, width as usize);
@@ -168,25 +183,38 @@ impl Growth<'_> {
         if depth >= self.height_limit || end - begin < 2 {
             return position as u32;
         }
-        if let Some((column, threshold, live)) = self.draw_split(begin, end, live) {
-            let middle =
-                begin + partition(&self.sample.values, &mut self.members[begin..end], column, threshold);
+        if let Some(Split { column, threshold, live, missing_left }) = self.draw_split(begin, end, live) {
+            let (values, members) = (&self.sample.values, &mut self.members[begin..end]);
+            let count = match missing_left {
+                Some(true) => partition_lacking(values, members, column, threshold),
+                _ => partition(values, members, column, threshold),
+            };
+            let middle = begin + count;
+            let more_left = 2 * count > end - begin;
+            let missing_left = self.routes && missing_left.unwrap_or(more_left);
             let left = self.node(begin, middle, depth + 1, live);
             let right = self.node(middle, end, depth + 1, live);
             let column = self.sample.columns[column as usize];
-            self.nodes[position] = TreeNode::Split { column, threshold, left, right, missing_left: false };
+            self.nodes[position] = TreeNode::Split { column, threshold, left, right, missing_left };
         }
         position as u32
     }
 
-    /// A column of the sample, a threshold, and how many columns are left that may vary; `None` if all are constant.
-    fn draw_split(&mut self, begin: usize, end: usize, mut live: usize) -> Option<(u32, f32, usize)> {
+    /// A column and a threshold that leave rows on both sides; `None` if all columns are constant.
+    fn draw_split(&mut self, begin: usize, end: usize, mut live: usize) -> Option<Split> {
         while live > 0 {
             let drawn = self.random.below(live as u32) as usize;
             let column = self.candidates[drawn];
             let (min, max) = range(&self.sample.values, &self.members[begin..end], column);
             if min < max {
-                return Some((column, draw_threshold(self.random, min, max), live));
+                let threshold = draw_threshold(self.random, min, max);
+                let lacking = self.routes && lacks(&self.sample.values, &self.members[begin..end], column);
+                let missing_left = lacking.then(|| self.random.below(2) == 1);
+                return Some(Split { column, threshold, live, missing_left });
+            }
+            // Where the values there are are equal, only the missing ones can go the other way.
+            if min == max && self.routes && lacks(&self.sample.values, &self.members[begin..end], column) {
+                return Some(Split { column, threshold: min, live, missing_left: Some(false) });
             }
             live -= 1;
             self.candidates.swap(drawn, live);
@@ -209,6 +237,23 @@ fn range(values: &[f32], members: &[u32], column: u32) -> (f32, f32) {
         let value = values[(row + column) as usize];
         (if value < min { value } else { min }, if value > max { value } else { max })
     })
+}
+
+/// Whether some rows lack a value of a column.
+fn lacks(values: &[f32], members: &[u32], column: u32) -> bool {
+    members.iter().any(|&row| values[(row + column) as usize].is_nan())
+}
+
+/// [`partition`] where missing values go left.
+fn partition_lacking(values: &[f32], members: &mut [u32], column: u32, threshold: f32) -> usize {
+    let mut left = 0;
+    for at in 0..members.len() {
+        let row = members[at];
+        members.swap(at, left);
+        let value = values[(row + column) as usize];
+        left += usize::from(value <= threshold || value.is_nan());
+    }
+    left
 }
 
 /// Moves the rows that go left before those that go right; returns how many go left. Without branches: nobody could

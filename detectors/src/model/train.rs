@@ -30,6 +30,12 @@ pub enum TrainError {
     /// The rows cannot be fitted.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// Rows that may lack values, for a detector that needs every value.
+    #[error("{kind} needs every value, so missing ones cannot be routed: isolationForest can")]
+    Missing {
+        /// The detector's name.
+        kind: &'static str,
+    },
     /// Not one name for each column.
     #[error("there are {features} features, but the rows have {columns} columns")]
     FeatureCount {
@@ -61,6 +67,9 @@ impl Model {
         let parameters = detector.check()?;
         let asked = threshold.check(detector)?;
         check_features(features, rows.columns())?;
+        if rows.may_lack_values() && detector.isolation_forest.is_none() {
+            return Err(TrainError::Missing { kind: detector.kind().unwrap_or_default() });
+        }
         let (fitted, mut warnings) = Fitted::fit(&parameters, features, rows)?;
         warnings.extend(fitted.inspect(rows, features));
 
@@ -173,12 +182,19 @@ fn sample(rows: usize, seed: u64, count: usize) -> Vec<u32> {
 fn choose_golden_rows(fitted: &Fitted, measured: &Measured<'_>, line: &Line) -> Vec<Vec<f64>> {
     let distance = |row: u32| (fitted.score(measured.measures[row as usize]) - line.threshold).abs();
     let nearest = measured.ranked.iter().copied().min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-    golden::choose(
+    let mut chosen = golden::choose(
         |row| measured.rows.row(row as usize),
         &measured.ranked,
         nearest.unwrap_or(0),
         |row, which| fitted.edge(row, which),
-    )
+    );
+    if fitted.accepts(f64::NAN) {
+        // One row lacks a value, in the place of an extreme.
+        let mut lacking = chosen[0].clone();
+        lacking[0] = f64::NAN;
+        chosen[1] = lacking;
+    }
+    chosen
 }
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ fn features(names: &[&str]) -> Vec<String> {
 }
 
 fn read(text: impl AsRef<[u8]>, names: &[&str]) -> Result<Vec<Vec<f64>>, String> {
-    let matrix = read_csv(text.as_ref(), &features(names), ORIGIN).map_err(|e| e.to_string())?;
+    let matrix =
+        read_csv(text.as_ref(), &features(names), ORIGIN, Missing::Refuse).map_err(|e| e.to_string())?;
     Ok(matrix.view().rows().into_iter().map(|row| row.to_vec()).collect())
 }
 
@@ -86,7 +87,8 @@ fn every_refusal_says_where_what_and_of_which_source() {
 
 #[test]
 fn an_error_tells_line_and_column_to_programs_too() {
-    let error = read_csv("a,b\n1,2\n3,?\n".as_bytes(), &features(&["b"]), ORIGIN).unwrap_err();
+    let error =
+        read_csv("a,b\n1,2\n3,?\n".as_bytes(), &features(&["b"]), ORIGIN, Missing::Refuse).unwrap_err();
     assert_eq!((error.line(), error.column()), (Some(3), Some("b")));
     assert_eq!(*error.problem(), Problem::NotANumber { text: "?".to_owned() });
 }

@@ -46,6 +46,48 @@ fn depth(tree: &[TreeNode], at: u32) -> u32 {
     }
 }
 
+/// Rows of which every third lacks its second value and every fifth its first.
+fn lacking(rows: usize) -> CheckedMatrix {
+    let value = |row: usize, column: usize| match (row, column) {
+        (row, 1) if row % 3 == 0 => f64::NAN,
+        (row, 0) if row % 5 == 0 => f64::NAN,
+        (row, column) => ((row * 37 + column * 61) % 199) as f64,
+    };
+    let values = (0..rows * 2).map(|at| value(at / 2, at % 2)).collect();
+    CheckedMatrix::with_missing(values, 2).unwrap()
+}
+
+#[test]
+fn missing_values_are_split_to_either_side_and_every_row_is_kept() {
+    let sides: Vec<bool> = grow(&config(), &lacking(300))
+        .iter()
+        .flat_map(|tree| {
+            assert_eq!(leaf_rows(tree), 256);
+            tree.iter().filter_map(|node| match node {
+                TreeNode::Split { missing_left, .. } => Some(*missing_left),
+                TreeNode::Leaf { samples } => {
+                    assert!(*samples > 0);
+                    None
+                }
+            })
+        })
+        .collect();
+    let left = sides.iter().filter(|&&left| left).count();
+    assert!(left > sides.len() / 4 && left < 3 * sides.len() / 4, "{left} of {}", sides.len());
+}
+
+#[test]
+fn a_column_with_one_value_is_split_from_its_missing_ones() {
+    let values = (0..64).map(|row| if row % 2 == 0 { 7.0 } else { f64::NAN }).collect();
+    let rows = CheckedMatrix::with_missing(values, 1).unwrap();
+    for tree in grow(&config(), &rows) {
+        let [TreeNode::Split { threshold: 7.0, missing_left: false, .. }, rest @ ..] = &tree[..] else {
+            panic!("{tree:?}")
+        };
+        assert!(matches!(rest, [TreeNode::Leaf { samples: 32 }, TreeNode::Leaf { samples: 32 }]), "{rest:?}");
+    }
+}
+
 #[test]
 fn the_height_limit_is_the_logarithm_rounded_up() {
     assert_eq!([1, 2, 3, 4, 5, 256, 257, 65_536].map(height_limit), [1, 1, 2, 2, 3, 8, 9, 16]);
