@@ -34,13 +34,16 @@ pub(super) struct Told<'a> {
 impl Scores {
     pub(crate) fn new(model: &Model) -> Self {
         let (lowest, highest) = model.training_scores();
-        let lowest = lowest.min(model.threshold());
+        // Few training rows of a detector without bounds may be far below all others: the first bin takes them.
+        let threshold = model.threshold();
+        let lowest = lowest.max(threshold - 4.0 * (highest - threshold).abs()).min(threshold);
         // Where all scores are equal, something around them.
         let span = (highest - lowest).max(highest.abs() / 10.0).max(1e-9);
         // Anomalies of the future are lower than those of the training.
         let (from, to) = (lowest - 0.35 * span, highest + 0.05 * span);
         let edge = |bin: usize| from + (to - from) * bin as f64 / BINS as f64;
         let below = |bin: usize| match model.training_share_below(edge(bin)) {
+            Some(_) if bin == 0 => 0.0,
             Some(_) if bin == BINS => 1.0,
             // Of a model that is not calibrated no shares are known.
             share => share.unwrap_or_default(),
@@ -83,5 +86,28 @@ impl Scores {
             live: live.iter().map(|count| count.load(Ordering::Relaxed)).collect(),
             anomalous: anomalous.load(Ordering::Relaxed),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use detectors::config::RobustZScoreConfig;
+    use detectors::{CheckedMatrix, DetectorConfig};
+
+    use super::*;
+
+    #[test]
+    fn a_training_row_far_below_all_others_leaves_them_room() {
+        let values = (0..400).map(|row| if row == 7 { 1e9 } else { f64::from(row * 37 % 101) }).collect();
+        let rows = CheckedMatrix::from_vec(values, 1).unwrap();
+        let detector = DetectorConfig::from(RobustZScoreConfig {});
+        let model = Model::train(&["x".to_owned()], &detector, &Default::default(), &rows).unwrap();
+        let scores = Scores::new(&model);
+        assert!(scores.from > -50.0, "{}", scores.from);
+        assert!((scores.training.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!(scores.training[0] > 0.0 && scores.training[0] < 0.01, "{:?}", scores.training);
+        assert!(scores.training.iter().filter(|share| **share > 0.0).count() > 15, "{:?}", scores.training);
+        scores.count(&model.score_rows(&rows));
+        assert_eq!(scores.told().live[0], 1);
     }
 }

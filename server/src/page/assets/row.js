@@ -86,8 +86,18 @@ function showResult(explained) {
   const told = [...explained.contributions].sort((a, b) => b.contribution - a.contribution);
   const kept = told.length > MOST_BARS ? [...told.slice(0, MOST_BARS - 2), ...told.slice(-2)] : told;
   byId("result").replaceChildren(verdict, bars(kept),
-    make("p", { class: "quiet bars-note" }, `Path length ${shown(explained.value)}, of a training row ${shown(explained.baseline)} on average. ` +
+    make("p", { class: "quiet bars-note" }, valueText(explained) +
       "Bars to the right make the row more anomalous." + (kept.length < told.length ? ` ${told.length - kept.length} features in between are not shown.` : "")));
+}
+
+/** What the bars lead to, in the words of the detector. */
+function valueText({ value, baseline }) {
+  const { kind } = state.information.detector;
+  if (["isolationForest", "extendedIsolationForest", "imported"].includes(kind)) {
+    return `Path length ${shown(value)}, of a training row ${shown(baseline)} on average. `;
+  }
+  if (kind === "robustZScore") return "Each bar is how far the value is from its median, in robust standard deviations; the longest is the score. ";
+  return `Bars sum to ${shown(baseline - value)}. `;
 }
 
 /** One bar a feature, from a common zero. */
