@@ -8,8 +8,9 @@
 use super::table::{Table, middle, nearest, spread, spread_of};
 use crate::linear::{Square, covariance, dot, eigen, means};
 
-/// Comparisons that the pairwise start may take: rows · columns².
-const MOST_PAIRED: usize = 1 << 27;
+/// What the pairwise start may take, as rows · columns², unless it has only this many rows.
+const MOST_PAIRED: usize = 1 << 25;
+const LEAST_PAIRED: usize = 256;
 /// The smallest scatter of a direction, relative to the largest.
 const LEAST_SPREAD: f64 = 1e-6;
 /// Rows that are projected at a time.
@@ -59,7 +60,7 @@ fn middle_half(table: &Table, half: usize) -> Square {
 /// Kettenring), as in the orthogonalised estimate of Maronna & Zamar. On fewer rows where columns are many.
 fn pairs(table: &Table, _half: usize) -> Square {
     let size = table.columns();
-    let rows = spread(table.len(), (MOST_PAIRED / (size * size)).max(2));
+    let rows = spread(table.len(), (MOST_PAIRED / (size * size)).max(LEAST_PAIRED));
     let columns: Vec<Vec<f64>> =
         (0..size).map(|column| rows.iter().map(|&row| table.row(row as usize)[column]).collect()).collect();
     let mut estimate = Square::identity(size);
