@@ -30,7 +30,7 @@ install_peers() {
   mkdir -p "$CACHE"
   constraints=$(mktemp)
   trap 'rm -f "$constraints"' EXIT
-  tr ' ' '\n' <"$requirements" | grep == >"$constraints"
+  tr ' ' '\n' <"$requirements" | grep '==' >"$constraints"
   [ -e "$venv/complete" ] || long "Python packages of the peers" "$CACHE/bench-detectors-venv.log" install_peers
   grep -h '^left out' "$CACHE/bench-detectors-venv.log" 2>/dev/null || true
   cargo build --release --locked -p detectors --example measure
