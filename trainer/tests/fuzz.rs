@@ -15,7 +15,9 @@ fn files() -> Fuzz {
 
 fn csv(input: &[u8]) -> String {
     let features = ["mean".to_owned(), "sd".to_owned()];
-    let read = |text: &[u8]| read_csv(text, &features, "a file").map_err(|error| error.to_string());
+    let read = |text: &[u8]| {
+        read_csv(text, &features, "a file", Default::default()).map_err(|error| error.to_string())
+    };
     let found = read(input);
     // Every cell in quotes: read by another way, to the same numbers.
     if let Some(quoted) = quoted(input) {
