@@ -105,8 +105,9 @@ mod tests {
         let scores = Scores::new(&model);
         assert!(scores.from > -50.0, "{}", scores.from);
         assert!((scores.training.iter().sum::<f64>() - 1.0).abs() < 1e-9);
-        assert!(scores.training[0] > 0.0 && scores.training[0] < 0.01, "{:?}", scores.training);
-        assert!(scores.training.iter().filter(|share| **share > 0.0).count() > 15, "{:?}", scores.training);
+        // Shares are interpolated between the quantiles that the model keeps.
+        assert!(scores.training[0] > 0.0 && scores.training[0] < 0.02, "{:?}", scores.training);
+        assert!(scores.training.iter().filter(|share| **share > 0.05).count() > 5, "{:?}", scores.training);
         scores.count(&model.score_rows(&rows));
         assert_eq!(scores.told().live[0], 1);
     }
