@@ -42,10 +42,10 @@ const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
         "rule": "!has(self.missing) || self.missing == 'refuse' || has(self.detector.isolationForest) || has(self.detector.imported)",
         "message": "missing: route is for isolationForest and imported only: other detectors need every value"
     }, {
-        "rule": "!has(self.threshold) || !has(self.threshold.score) || self.threshold.score > -1.0 || !(has(self.detector.isolationForest) || has(self.detector.imported))",
+        "rule": "!has(self.threshold) || !has(self.threshold.score) || self.threshold.score > -1.0 || !(has(self.detector.isolationForest) || has(self.detector.extendedIsolationForest) || has(self.detector.imported))",
         "message": "threshold.score of a forest must be in (-1, 0)"
     }, {
-        "rule": "!has(self.threshold) || !has(self.threshold.auto) || !self.threshold.auto || has(self.detector.isolationForest) || has(self.detector.imported)",
+        "rule": "!has(self.threshold) || !has(self.threshold.auto) || !self.threshold.auto || has(self.detector.isolationForest) || has(self.detector.extendedIsolationForest) || has(self.detector.imported)",
         "message": "threshold.auto is for forests only: give threshold.contamination"
     }, {
         "rule": "!has(self.monitoring) || !has(self.monitoring.driftFeatures) || !has(self.features) || self.monitoring.driftFeatures.all(d, self.features.exists(f, f.name == d))",
