@@ -40,8 +40,14 @@
 //!       excess to the left and to the right, u32 number of values, f64 for each, for each varint rows between the value
 //!       before and it, varint rows that are equal to it
 //! copd  as ecod
-//! cali  empty if the model is not calibrated, else u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of knots; for each: f64 value; for each:
-//!       u64 twice its rank
+//! mcov  u32 columns d; u32 columns p that vary; u16 × p which; f64 × p medians; f64 × p scales; f64 × p center of the scaled
+//!       columns; lower triangle L of Σ = L·Lᵀ, row by row: f64, for p > 256 f32
+//! knns  u32 neighbours; references: u32 d; u32 R; f64 × d medians; f64 × d scales (0: the column is constant); f32 × R,
+//!       column by column
+//! lofs  u32 neighbours; references as in knns; f64 × R distance to the last neighbour; f64 × R density
+//! ensb  u32 members; for each: f64 share of the weights; its section with tag and length; its calibration as in cali
+//! cali  empty if the model is not calibrated, else u64 rows; u32 index of the tail's knot; f64 mean excess; u32 number of
+//!       knots; for each: f64 value; for each: u64 twice its rank
 //! gold  u32 number of rows; for each: u64 bits of the measure, f64 score, u8 verdict (1 = inlier), f64 × d
 //! refs  not in version 1 and not in every file: u32 number of columns; for each: f64 × 5 smallest value, 1 %, 50 % and 99 %
 //!       quantile, largest value, then bins; bins of the score; u8 number of quantiles of the score, f64 for each.
