@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use detectors::config::{DetectorConfig, EnsembleConfig, Missing, ThresholdConfig};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::quantity::Quantity;
 
@@ -98,8 +98,9 @@ pub struct AnomalyModelSpec {
     )]
     pub features: Vec<Feature>,
 
-    /// The detector and its parameters: exactly one member. Omitted: an ensemble of three, which suits most data.
-    #[serde(default = "default_detector")]
+    /// The detector and its parameters: one member. Omitted: an ensemble of three, which suits most data.
+    #[serde(default = "default_detector", deserialize_with = "detector_or_default")]
+    #[cfg_attr(feature = "kube", schemars(default, with = "DetectorConfig"))]
     pub detector: DetectorConfig,
 
     /// From which score on a row is an anomaly. Omitted: contamination 0.01.
@@ -369,6 +370,12 @@ impl AnomalyModelSpec {
 
 fn default_detector() -> DetectorConfig {
     EnsembleConfig::default().into()
+}
+
+/// The resource stores no member that nobody wrote: with one of them, a merge that adds another would give two.
+fn detector_or_default<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DetectorConfig, D::Error> {
+    let stated = DetectorConfig::deserialize(deserializer)?;
+    Ok(if stated.given().is_empty() { default_detector() } else { stated })
 }
 
 fn default_min_rows() -> u32 {

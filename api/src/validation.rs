@@ -55,11 +55,10 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
         check(seen.insert(&feature.name), &path, format!("{:?} stands there twice", feature.name));
     }
     let given = spec.detector.given();
-    let found = if given.is_empty() { "none".to_owned() } else { given.join(", ") };
     check(
         given.len() == 1,
         "spec.detector",
-        format!("exactly one detector is needed, for example isolationForest, got {found}"),
+        format!("at most one detector may be given, got {}: remove all but one", given.join(", ")),
     );
     imported(spec, &mut check);
     if let Some(training) = &spec.training {

@@ -78,14 +78,15 @@ fn the_minimal_manifest_is_stored_with_every_default() {
 }
 
 #[test]
-fn a_manifest_without_a_detector_is_stored_with_the_default_ensemble() {
+fn a_manifest_without_a_detector_is_stored_without_one_and_means_the_ensemble() {
     let mut spec = minimal();
     spec.as_object_mut().unwrap().remove("detector");
     let stored = stored(spec.clone());
-    assert_eq!(stored["detector"], json!({"ensemble": {}}));
+    assert_eq!(stored["detector"], json!({}));
     let [read, unstored] =
         [stored, spec].map(|spec| serde_json::from_value::<AnomalyModelSpec>(spec).unwrap());
     assert_eq!(read, unstored);
+    assert_eq!(read.detector.given(), ["ensemble"]);
 }
 
 #[test]

@@ -78,7 +78,7 @@ fn a_threshold_that_is_not_of_the_detectors_scale_is_refused_with_the_range() {
         (
             "{hbos: {}, ecod: {}}",
             "{}",
-            "exactly one detector is needed, for example isolationForest, got hbos, ecod",
+            "at most one detector may be given, got hbos, ecod: remove all but one",
         ),
         ("{ecod: {bins: 3}}", "{}", "spec.detector.ecod.bins: unknown field"),
     ] {

@@ -70,7 +70,7 @@ fn every_fault_is_named_with_its_document_and_path() {
         change("spec:", "spec:\n  threshold: {contamination: 0.1, score: -0.5}"),
         change("{name: x}", "{name: x}, {name: x}"),
         change("name: m,", "name: Machine_1,"),
-        change("isolationForest: {trees: 10}", ""),
+        change("isolationForest: {trees: 10}", "hbos: {}, ecod: {}"),
         change("{configMap: {name: data, key: train.csv}}", "{}"),
         change("  features: [{name: x}]\n", ""),
         change("metadata:", "meta: 1\nmetadata:"),

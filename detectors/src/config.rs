@@ -49,11 +49,11 @@ pub const MAX_SEED: u64 = (1 << 53) - 1;
 
 macro_rules! detector_config {
     ($($(#[$about:meta])+ $member:ident $kind:literal $tag:literal $name:ident $config:ident $parameters:ident $range:ident;)+) => {
-        /// The detector and its parameters. Exactly one member must be given.
+        /// The detector and its parameters: one member. A resource that gives none gets an ensemble.
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-        #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = check::exactly_one(KINDS, IMPORTED))))]
+        #[cfg_attr(feature = "schema", schemars(extend("x-kubernetes-validations" = check::at_most_one(KINDS, IMPORTED))))]
         pub struct DetectorConfig {
             $(
                 $(#[$about])+

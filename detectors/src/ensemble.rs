@@ -80,6 +80,10 @@ impl Ensemble {
         if members.len() > MAX_MEMBERS || !members.iter().all(|member| member.fitted.columns() == columns) {
             return Err("its members are too many or have different columns".to_owned());
         }
+        let kinds = members.iter().map(|member| member.fitted.kind());
+        if kinds.collect::<std::collections::BTreeSet<_>>().len() < members.len() {
+            return Err("two of its members are of one kind".to_owned());
+        }
         if !members.iter().all(|member| member.weight > 0.0 && member.weight <= 1.0) {
             return Err("a member has no weight".to_owned());
         }

@@ -182,8 +182,10 @@ impl Detector for IsolationForest {
         rows: &CheckedMatrix,
     ) -> Result<(Self, Vec<Warning>), FitError> {
         let columns = rows.columns();
-        if columns > MAX_COLUMNS {
-            return Err(FitError::TooManyColumns { columns, max: MAX_COLUMNS });
+        // A column that may lack values is read in two ways.
+        let max = if rows.may_lack_values() { MAX_COLUMNS / 2 } else { MAX_COLUMNS };
+        if columns > max {
+            return Err(FitError::TooManyColumns { columns, max });
         }
         if rows.rows() > u32::MAX as usize {
             return Err(FitError::TooManyRows { rows: rows.rows(), max: u32::MAX as usize });

@@ -83,7 +83,10 @@ impl Hbos {
             }
         }
         let floor = libm::log(f64::from(rows) + 1.0);
-        let columns = columns.into_iter().map(|(places, counts)| Histogram::new(places, counts, floor));
+        // Of one row less: what is outside all bins stays more unusual than a training row that is alone in its bin.
+        let own_floor = libm::log(f64::from(rows));
+        let columns =
+            columns.into_iter().map(|(places, counts)| Histogram::new(places, counts, floor, own_floor));
         Ok(Self { rows, floor, columns: columns.collect() })
     }
 
@@ -178,12 +181,13 @@ impl Detector for Hbos {
 }
 
 impl Histogram {
-    fn new(places: Places, counts: Vec<u32>, floor: f64) -> Self {
+    fn new(places: Places, counts: Vec<u32>, floor: f64, own_floor: f64) -> Self {
         let tallest = f64::from(counts.iter().copied().max().unwrap_or(1));
         // The tallest bin's is +0 and not −0.
         let term = |count: u32| if count == 0 { floor } else { 0.0 - libm::log(f64::from(count) / tallest) };
         let terms = counts.iter().map(|&count| term(count)).collect();
-        let own_terms = counts.iter().map(|&count| term(count.saturating_sub(1))).collect();
+        let own_term = |&count: &u32| if count <= 1 { own_floor } else { term(count - 1) };
+        let own_terms = counts.iter().map(own_term).collect();
         Self { places, counts, terms, own_terms }
     }
 }

@@ -199,6 +199,8 @@ fn columns(rows: &CheckedMatrix, seed: u64) -> Vec<ColumnReference> {
                 // No row has a value here.
                 (min, max) = (0.0, 0.0);
             }
+            // (of a column that has hardly a value, the drawn rows may have none)
+            sorted.iter_mut().for_each(|value| *value = value.clamp(min, max));
             sorted.sort_unstable_by(f64::total_cmp);
             let at = |percent| quantile(&sorted, percent, 100);
             let bins = Bins::between_deciles(&sorted, min);

@@ -36,7 +36,7 @@ fn what_the_types_cannot_say_is_said_in_cel() {
     for kind in detectors::config::KINDS {
         assert!(rule.contains(&format!("has(self.{kind})")), "{rule}");
     }
-    assert!(rule.ends_with("].filter(given, given).size() == 1"), "{rule}");
+    assert!(rule.ends_with("].filter(given, given).size() <= 1"), "{rule}");
     assert_eq!(
         rules(schema::<IsolationForestConfig>()),
         format!("self.trees * self.sampleSize <= {}", detectors::config::MAX_SAMPLES_IN_ALL)

@@ -9,7 +9,11 @@ async fn a_bad_spec_is_refused_by_the_api_server_with_a_message() -> Result<()> 
     let ns = Namespace::new("bad-spec").await?;
     let good = manifest(&ns.name, "m", "");
     for (from, to, message) in [
-        ("detector: {isolationForest: {trees: 50, sampleSize: 64, seed: 7}}", "detector: {}", "exactly one"),
+        (
+            "detector: {isolationForest: {trees: 50, sampleSize: 64, seed: 7}}",
+            "detector: {hbos: {}, ecod: {}}",
+            "at most one",
+        ),
         ("trees: 50", "trees: 0", "trees"),
         ("trees: 50", "trees: 1001", "trees"),
         ("trees: 50", "trees: many", "trees"),
@@ -42,6 +46,27 @@ async fn a_bad_spec_is_refused_by_the_api_server_with_a_message() -> Result<()> 
     }
     let said = try_kubectl(&["apply", "--dry-run=server", "-f", "-"], Some(&good)).await?;
     assert!(said.ok, "{}", said.err);
+    ns.done().await
+}
+
+/// What nobody wrote is not stored, so that a merge leaves no second detector behind.
+#[tokio::test]
+async fn a_detector_can_be_named_later() -> Result<()> {
+    let ns = Namespace::new("named-later").await?;
+    let named = manifest(&ns.name, "m", "  suspend: true\n");
+    let detector = "  detector: {isolationForest: {trees: 50, sampleSize: 64, seed: 7}}\n";
+    let unnamed = named.replacen(detector, "", 1);
+    assert_ne!(unnamed, named);
+    for way in [&["apply", "-f", "-"][..], &["apply", "--server-side", "-f", "-"]] {
+        for text in [&unnamed, &named] {
+            let said = try_kubectl(way, Some(text)).await?;
+            assert!(said.ok, "{way:?}: {}", said.err);
+        }
+        let stored = ns.get("m").await?["spec"]["detector"].clone();
+        assert!(stored["isolationForest"].is_object(), "{stored}");
+        assert_eq!(stored.as_object().map(serde_json::Map::len), Some(1), "{stored}");
+        kubectl(&["delete", "anm", "m", "-n", &ns.name]).await?;
+    }
     ns.done().await
 }
 

@@ -75,11 +75,12 @@ def hbos(train):
         return found, counts.max()
 
     def outlyingness(x, own=False):
-        """A training row is left out of its own bins."""
+        """A training row is left out of its own bins: of n − 1 others, so that nothing new is as ordinary as it."""
+        least = 1 / n if own else floor
         out = np.zeros(len(x))
         for j in range(train.shape[1]):
             found, tallest = heights(train[:, j], x[:, j])
-            out -= np.log(np.maximum((found - own) / tallest, floor))
+            out -= np.log(np.maximum((found - own) / tallest, least))
         return out
 
     return outlyingness

@@ -127,11 +127,16 @@ impl Place {
         self.worked += took;
     }
 
-    /// All of its rows have been scored: what they took is what later ones are expected to take.
+    /// All of its rows have been scored, by its jobs: what they took is what later ones are expected to take.
     pub(crate) fn scored(self) {
         if let Some(rows) = self.rows {
-            self.backlog.measured(rows, self.worked);
+            self.scored_rows(rows);
         }
+    }
+
+    /// So many rows have been scored by its jobs.
+    pub(crate) fn scored_rows(self, rows: u64) {
+        self.backlog.measured(rows, self.worked);
     }
 }
 

@@ -133,7 +133,8 @@ fn detector(description: &Description) -> Detector<'_> {
 /// What was asked for, or what a description without it means.
 fn threshold_config(description: &Description) -> ThresholdConfig {
     match &description.threshold_config {
-        nothing if *nothing == ThresholdConfig::default() => {
+        // (an imported model has its own)
+        nothing if *nothing == ThresholdConfig::default() && description.detector.imported.is_none() => {
             ThresholdConfig { contamination: Some(DEFAULT_CONTAMINATION), ..ThresholdConfig::default() }
         }
         asked => asked.clone(),

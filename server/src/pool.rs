@@ -69,6 +69,19 @@ impl Pool {
         self.turn(job).await
     }
 
+    /// [`Pool::run`] for about so many rows; the job tells how many it has really scored.
+    pub(crate) async fn run_rows<T: Send + 'static>(
+        &self,
+        rows: usize,
+        job: impl FnOnce() -> (T, u64) + Send + 'static,
+    ) -> Result<T, Problem> {
+        let mut place = self.place();
+        place.take_anyway(rows);
+        let (done, scored) = self.run_for(&mut place, job).await?;
+        place.scored_rows(scored);
+        Ok(done)
+    }
+
     /// One of a batch's jobs, likewise.
     pub(crate) async fn run_for<T: Send + 'static>(
         &self,

@@ -148,7 +148,7 @@ mod tests {
         assert!(row("trees").contains("1 to 1000"), "{}", row("trees"));
         assert!(row("contamination").contains("Above 0, at most 0.5"), "{}", row("contamination"));
         assert!(row("features").contains("list of objects"), "{}", row("features"));
-        assert!(row("detector").contains("| object | `{\"ensemble\":{}}` |"), "{}", row("detector"));
+        assert!(row("detector").contains("| object | `{}` |"), "{}", row("detector"));
         assert!(row("host").contains("| string *required* |"), "{}", row("host"));
         assert!(row("features").contains("feature names must be unique"), "{}", row("features"));
         assert!(page.contains("- Rule: exactly one source is needed: configMap or inline."), "{page}");

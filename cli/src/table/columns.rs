@@ -99,6 +99,8 @@ fn read(
         for (row, value) in numbers.iter().enumerate() {
             match value {
                 Some(value) if value.is_finite() && value.abs() <= f64::from(f32::MAX) => values[row] = value,
+                // (what NumPy and pandas write for a missing value)
+                Some(value) if missing && value.is_nan() => values[row] = f64::NAN,
                 Some(value) => note(row, format!("{value} is not finite and within ±3.4028234e38")),
                 None if missing => values[row] = f64::NAN,
                 None => note(row, "there is no value: every row needs a number here".to_owned()),

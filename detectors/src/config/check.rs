@@ -96,13 +96,13 @@ pub(super) fn integer(field: &'static str, value: u64, min: u64, max: u64) -> Re
     Err(ConfigError::IntegerOutOfRange { field, value, min, max })
 }
 
-/// The CEL rule that exactly one of some members, or one more, is given.
+/// The CEL rule that at most one of some members, or one more, is given.
 #[cfg(feature = "schema")]
-pub(super) fn exactly_one(members: &[&str], one_more: &str) -> serde_json::Value {
+pub(super) fn at_most_one(members: &[&str], one_more: &str) -> serde_json::Value {
     let members = [members, &[one_more]].concat();
     let given: Vec<String> = members.iter().map(|member| format!("has(self.{member})")).collect();
     serde_json::json!([{
-        "rule": format!("[{}].filter(given, given).size() == 1", given.join(", ")),
-        "message": format!("exactly one detector must be given: {}", members.join(", ")),
+        "rule": format!("[{}].filter(given, given).size() <= 1", given.join(", ")),
+        "message": format!("at most one detector may be given: {}", members.join(", ")),
     }])
 }

@@ -10,6 +10,8 @@ use super::slots::Slots;
 pub const MAX_COLUMNS: usize = 1 << COLUMN_BITS;
 /// The deepest leaf a tree can have (root: 0).
 pub const MAX_DEPTH: u32 = 32;
+/// The most trees a forest can have. Each is laid out with the depth of the deepest: some 180 MB.
+pub(crate) const MAX_TREES: usize = 8_192;
 /// The most nodes a forest can have: twice the leaves that the largest configuration may have.
 pub(crate) const MAX_NODES: usize = 4_000_000;
 /// The most nodes a tree can have.
@@ -50,6 +52,12 @@ pub enum ForestError {
     /// No trees.
     #[error("a forest needs at least one tree")]
     NoTrees,
+    /// More trees than any model needs.
+    #[error("the forest has {trees} trees: at most {MAX_TREES} are supported")]
+    TooManyTrees {
+        /// The number of trees.
+        trees: usize,
+    },
     /// No columns, or too many.
     #[error("a forest needs 1 to {MAX_COLUMNS} columns, not {columns}")]
     Columns {
@@ -184,6 +192,9 @@ impl PackedTrees {
         let count = trees.iter().map(Vec::len).sum();
         if count > MAX_NODES {
             return Err(ForestError::TooManyNodes { nodes: count });
+        }
+        if trees.len() > MAX_TREES {
+            return Err(ForestError::TooManyTrees { trees: trees.len() });
         }
         let slots = Slots::of(trees, medians);
         if slots.len() > MAX_SLOTS {

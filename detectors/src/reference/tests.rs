@@ -60,6 +60,19 @@ fn a_large_table_is_counted_as_a_whole_though_few_of_its_rows_are_sorted() {
 }
 
 #[test]
+fn a_column_with_one_value_in_a_large_table_is_described_by_it() {
+    let rows = 3 * MOST_SORTED;
+    // In one of several places the value is none of the rows that are sorted.
+    for place in [7, 70_000, 140_000, 190_000] {
+        let values = (0..rows).map(|row| if row == place { 5.0 } else { f64::NAN }).collect();
+        let table = CheckedMatrix::with_missing(values, 1).unwrap();
+        let reference = Reference::new(&table, &[-0.6, -0.4], 16);
+        assert_eq!(reference.check(1, rows as u64), Ok(()), "{place}");
+        assert_eq!(reference.columns[0].median, 5.0);
+    }
+}
+
+#[test]
 fn columns_beyond_the_first_1024_have_no_bins() {
     let reference = reference(1_030, |row, column| (row * column) as f64, 20);
     assert_eq!(reference.columns().len(), MAX_COLUMNS);

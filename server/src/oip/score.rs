@@ -62,8 +62,8 @@ pub(super) async fn score(
             };
             columns = app.pool.run_for(&mut place, job).await?;
         }
+        place.scored();
     }
-    place.scored();
     app.metrics.rows.count_batch(count as u64);
     Ok(columns)
 }

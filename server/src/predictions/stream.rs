@@ -19,7 +19,7 @@ use super::format::Format;
 use super::lines::Parser;
 use super::work::{Input, Step, Work};
 use crate::body::{self, Held, ReadsOn};
-use crate::pool::{CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
+use crate::pool::{self, CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
 use crate::problem::Problem;
 use crate::state::App;
 
@@ -134,11 +134,14 @@ async fn step(
     }
     let mut taken = std::mem::take(input);
     let job = Arc::clone(app);
+    let rows = pool::estimate(taken.unused().len(), work.width()).clamp(1, CHUNK_ROWS);
     let (stepped, taken) = app
         .pool
-        .run(CHUNK_ROWS, move || {
+        .run_rows(rows, move || {
+            let before = work.scored;
             let at = work.step(&mut taken, CHUNK_ROWS, &job.metrics.rows, &mut out);
-            (Stepped { work, out, at }, taken)
+            let scored = work.scored - before;
+            ((Stepped { work, out, at }, taken), scored)
         })
         .await?;
     *input = taken;

@@ -53,7 +53,10 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
         });
         out.extend_from_slice(&chunk.await?);
     }
-    place.scored();
+    // (what was scored here was not timed)
+    if rows > INLINE_ROWS {
+        place.scored();
+    }
     batch.asked.answers.end(&mut out);
     app.metrics.rows.count_batch(rows as u64);
     Ok(respond(batch.asked.answers.format(), out, reserved))

@@ -71,6 +71,11 @@ pub(super) enum Step {
 }
 
 impl Work {
+    /// The model's number of features.
+    pub(super) fn width(&self) -> usize {
+        self.served.width()
+    }
+
     pub(super) fn new(served: Arc<Served>, parser: Parser, answers: Answers) -> Self {
         Self {
             served,

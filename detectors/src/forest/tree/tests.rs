@@ -49,6 +49,12 @@ fn forests_without_trees_or_columns_are_refused() {
 }
 
 #[test]
+fn forests_of_too_many_trees_are_refused() {
+    let error = IsolationForest::from_trees(vec![0.0], 4, vec![vec![LEAF]; 8_193]).unwrap_err();
+    assert_eq!(error.to_string(), "the forest has 8193 trees: at most 8192 are supported");
+}
+
+#[test]
 fn forests_of_too_many_nodes_are_refused() {
     let trees = vec![vec![LEAF; 200_000]; 21];
     let error = IsolationForest::from_trees(vec![0.0], 4, trees).unwrap_err();

@@ -11,9 +11,8 @@ const KINDS = {
   hbos: "HBOS (histograms)",
   ecod: "ECOD",
   copod: "COPOD",
-  extendedIsolationForest: "Extended isolation forest",
-  principalComponents: "Principal components",
   ensemble: "Ensemble",
+  imported: "Isolation forest of scikit-learn",
 };
 const KERNELS = { avx512: "AVX-512", avx2: "AVX2", portable: "portable" };
 
