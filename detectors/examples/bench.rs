@@ -18,7 +18,9 @@ const COLD_ROWS: usize = 20;
 fn main() {
     // 4 MiB.
     let mut other_work = vec![0_u64; 1 << 19];
-    println!("the processor's choice: {}", Kernel::chosen().name());
+    for columns in [10, 100] {
+        println!("the processor's choice for {columns} columns: {}", Kernel::chosen(columns).name());
+    }
     println!("a score from a sum: {:.1}", score());
     println!(
         "{:>8} {:>8} {:>10} {:>18} {:>18} {:>18}",

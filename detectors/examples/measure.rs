@@ -47,11 +47,6 @@ fn number(word: &str) -> usize {
     word.parse().unwrap()
 }
 
-fn kernel(name: &str) -> Kernel {
-    let named = Kernel::all().iter().find(|kernel| kernel.name() == name);
-    named.copied().unwrap_or_else(Kernel::chosen)
-}
-
 /// Nanoseconds.
 fn time(run: impl FnOnce()) -> u128 {
     let begin = Instant::now();
@@ -64,16 +59,16 @@ impl State {
         match *words {
             ["forest", file] => self.read_forest(file),
             ["rows", file, columns] => self.read_rows(file, number(columns)),
-            ["score", rows, threads, name] => self.score(number(rows), number(threads), kernel(name)),
-            ["one", rows, name] => self.one(number(rows), kernel(name)),
-            ["cold", rows, name] => self.cold(number(rows), kernel(name)),
+            ["score", rows, threads, name] => self.score(number(rows), number(threads), self.kernel(name)),
+            ["one", rows, name] => self.one(number(rows), self.kernel(name)),
+            ["cold", rows, name] => self.cold(number(rows), self.kernel(name)),
             ["explain", rows] => self.explain(number(rows)),
             ["fit", trees, sample] => self.fit(&config(trees, sample)),
             ["train", trees, sample] => self.train(config(trees, sample)),
             ["served", rows] => self.served(number(rows)),
             ["kernels"] => {
                 let names: Vec<&str> = Kernel::all().iter().map(|kernel| kernel.name()).collect();
-                format!("{} chosen:{}", names.join(" "), Kernel::chosen().name())
+                format!("{} chosen:{}", names.join(" "), Kernel::chosen(self.columns).name())
             }
             ["results", file] => {
                 let scores = self.scores.iter().flat_map(|score| score.to_le_bytes());
@@ -89,6 +84,12 @@ impl State {
             }
             _ => format!("unknown: {words:?}"),
         }
+    }
+
+    /// Of that name, or the one that this processor would choose.
+    fn kernel(&self, name: &str) -> Kernel {
+        let named = Kernel::all().iter().find(|kernel| kernel.name() == name);
+        named.copied().unwrap_or_else(|| Kernel::chosen(self.columns))
     }
 
     fn read_forest(&mut self, file: &str) -> String {

@@ -218,11 +218,11 @@ impl Detector for IsolationForest {
     }
 
     fn measure_row(&self, row: &[f64]) -> f64 {
-        self.measure_row_by(Kernel::chosen(), row)
+        self.measure_row_by(self.layout.kernel(), row)
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
-        self.measure_by(Kernel::chosen(), rows, measures);
+        self.measure_by(self.layout.kernel(), rows, measures);
     }
 
     fn measure_every_way(&self, rows: ArrayView2<'_, f64>) -> Vec<(&'static str, Vec<f64>)> {
@@ -239,11 +239,11 @@ impl Detector for IsolationForest {
             [(kernel.name(), measures), (kernel.name(), one_by_one)]
         };
         // The choice may be of two kernels, one for many rows and one for single ones.
-        Kernel::all().iter().chain([&Kernel::chosen()]).flat_map(by).collect()
+        Kernel::all().iter().chain([&self.layout.kernel()]).flat_map(by).collect()
     }
 
     fn kernel(&self) -> &'static str {
-        Kernel::chosen().name()
+        self.layout.kernel().name()
     }
 
     fn score(&self, path_length_sum: f64) -> f64 {

@@ -11,14 +11,18 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_ranks;
+#[cfg(target_arch = "x86_64")]
 mod avx512_row;
 mod choice;
 mod padded;
 mod portable;
+mod ranks;
 mod sparse;
 #[cfg(test)]
 mod tests;
 mod tiles;
+mod transpose;
 mod wide;
 
 use ndarray::{ArrayView2, Axis};
@@ -27,6 +31,7 @@ use super::tree::PackedTrees;
 
 pub use choice::Kernel;
 pub(super) use padded::{LANES, Lanes, Padded};
+pub(super) use transpose::transpose;
 pub(crate) use wide::{Work, wide};
 
 /// The most slots that are cast on the stack.
@@ -57,6 +62,16 @@ impl Layout {
 
     pub(super) fn trees(&self) -> &PackedTrees {
         self.0.packed()
+    }
+
+    /// The fastest kernel for this forest on this processor.
+    pub(super) fn kernel(&self) -> Kernel {
+        Kernel::chosen(self.0.slots())
+    }
+
+    #[cfg(test)]
+    fn has_ranks(&self) -> bool {
+        self.0.ranks().is_some()
     }
 
     /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.

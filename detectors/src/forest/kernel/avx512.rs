@@ -35,7 +35,7 @@ pub(super) unsafe fn sums(padded: &Padded, values: &[Lanes], sums: &mut [Sums]) 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 unsafe fn all_trees<const BLENDED: usize>(padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
-    let stride = padded.stride();
+    let (stride, one) = (padded.stride(), ones());
     for tree in padded.iter() {
         // As many tiles in step as there are, so that their latencies overlap.
         let (mut values, mut rest) = (values.as_ptr(), &mut *sums);
@@ -43,7 +43,7 @@ unsafe fn all_trees<const BLENDED: usize>(padded: &Padded, values: &[Lanes], sum
             ($count:literal) => {
                 while rest.len() >= $count {
                     let (sums, others) = std::mem::take(&mut rest).split_at_mut($count);
-                    walk::<$count, BLENDED>(padded.depth(), stride, tree, values, sums);
+                    walk::<$count, BLENDED>(padded.depth(), stride, tree, values, sums, one);
                     values = values.add($count * stride);
                     rest = others;
                 }
@@ -67,48 +67,49 @@ unsafe fn walk<const TILES: usize, const BLENDED: usize>(
     tree: PaddedTree<'_>,
     values: *const Lanes,
     sums: &mut [Sums],
+    one: __m512i,
 ) {
     // Below that, the fourth level is cheaper by permuting.
     let four = BLENDED == 0 || BLENDED > 8;
+    let heap = tree.thresholds.as_ptr();
     // SAFETY: positions of a level are within its nodes, and only levels that the tree has are walked.
     unsafe {
         let mut tiles = [(values.cast::<f32>(), _mm512_setzero_si512()); TILES];
         for (tile, (base, at)) in tiles.iter_mut().enumerate() {
             *base = values.add(tile * stride).cast();
-            *at = if four { four_levels(tree.nodes, *base) } else { three_levels(tree.nodes, *base).0 };
+            *at = if four { four_levels(tree.nodes, *base, one) } else { three_levels(tree.nodes, *base).0 };
         }
         macro_rules! level {
             (|$at:ident| $found:expr) => {
                 for (base, position) in &mut tiles {
                     let $at = *position;
                     let (threshold, slot) = $found;
-                    *position = step::<BLENDED>(*base, $at, threshold, slot);
+                    *position = step::<BLENDED>(*base, $at, threshold, slot, one);
                 }
             };
         }
         if !four {
             level!(|at| {
-                let threshold = _mm512_permutexvar_ps(at, thresholds(tree, 0));
+                let threshold = _mm512_permutexvar_ps(at, thresholds(heap, 0));
                 (threshold, slots_of_32(slots(tree, 0), at))
             });
         }
         if depth > 4 {
             level!(|at| {
-                let threshold = _mm512_permutexvar_ps(at, thresholds(tree, 16));
+                let threshold = _mm512_permutexvar_ps(at, thresholds(heap, 16));
                 (threshold, slots_of_32(slots(tree, 0), at))
             });
         }
         if depth > 5 {
-            level!(|at| (thresholds_of_32(tree, 32, at), slots_of_32(slots(tree, 32), at)));
+            level!(|at| (thresholds_of_32(heap, 32, at), slots_of_32(slots(tree, 32), at)));
         }
         if depth > 6 {
-            level!(|at| (thresholds_of_64(tree, 64, at), slots_of_64(tree, 64, at)));
+            level!(|at| (thresholds_of_64(heap, 64, at), slots_of_64(tree, 64, at)));
         }
         if depth > 7 {
             level!(|at| {
                 let high = _mm512_test_epi32_mask(at, _mm512_set1_epi32(64));
-                let (near, far) = (thresholds_of_64(tree, 128, at), thresholds_of_64(tree, 192, at));
-                let threshold = _mm512_mask_blend_ps(high, near, far);
+                let threshold = thresholds_of_128(heap, 128, at);
                 let (near, far) = (slots_of_64(tree, 128, at), slots_of_64(tree, 192, at));
                 (threshold, _mm512_mask_blend_epi32(high, near, far))
             });
@@ -161,7 +162,7 @@ unsafe fn three_levels(nodes: &[HeapNode], base: *const f32) -> (__m512i, [__mma
 /// The heap positions after four levels, 16…31.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn four_levels(nodes: &[HeapNode], base: *const f32) -> __m512i {
+unsafe fn four_levels(nodes: &[HeapNode], base: *const f32, one: __m512i) -> __m512i {
     unsafe {
         let (at, [at_8, at_9, at_10, at_11, at_12, at_13, at_14, at_15]) = three_levels(nodes, base);
         let right = right!(nodes, base, 8, at_8)
@@ -172,31 +173,42 @@ unsafe fn four_levels(nodes: &[HeapNode], base: *const f32) -> __m512i {
             | right!(nodes, base, 13, at_13)
             | right!(nodes, base, 14, at_14)
             | right!(nodes, base, 15, at_15);
-        next(at, right)
+        next(at, right, one)
     }
 }
 
 /// The thresholds of 16 nodes from `first` on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn thresholds(tree: PaddedTree<'_>, first: usize) -> __m512 {
-    unsafe { _mm512_load_ps(tree.thresholds.as_ptr().add(first)) }
+pub(super) unsafe fn thresholds(heap: *const f32, first: usize) -> __m512 {
+    unsafe { _mm512_load_ps(heap.add(first)) }
 }
 
 /// The threshold of each position by its lowest five bits, among 32 nodes from `first` on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn thresholds_of_32(tree: PaddedTree<'_>, first: usize, at: __m512i) -> __m512 {
-    unsafe { _mm512_permutex2var_ps(thresholds(tree, first), at, thresholds(tree, first + 16)) }
+pub(super) unsafe fn thresholds_of_32(heap: *const f32, first: usize, at: __m512i) -> __m512 {
+    unsafe { _mm512_permutex2var_ps(thresholds(heap, first), at, thresholds(heap, first + 16)) }
 }
 
 /// The threshold of each position by its lowest six bits, among 64 nodes from `first` on.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-unsafe fn thresholds_of_64(tree: PaddedTree<'_>, first: usize, at: __m512i) -> __m512 {
+pub(super) unsafe fn thresholds_of_64(heap: *const f32, first: usize, at: __m512i) -> __m512 {
     unsafe {
         let high = _mm512_test_epi32_mask(at, _mm512_set1_epi32(32));
-        let (near, far) = (thresholds_of_32(tree, first, at), thresholds_of_32(tree, first + 32, at));
+        let (near, far) = (thresholds_of_32(heap, first, at), thresholds_of_32(heap, first + 32, at));
+        _mm512_mask_blend_ps(high, near, far)
+    }
+}
+
+/// The threshold of each position by its lowest seven bits, among 128 nodes from `first` on.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) unsafe fn thresholds_of_128(heap: *const f32, first: usize, at: __m512i) -> __m512 {
+    unsafe {
+        let high = _mm512_test_epi32_mask(at, _mm512_set1_epi32(64));
+        let (near, far) = (thresholds_of_64(heap, first, at), thresholds_of_64(heap, first + 64, at));
         _mm512_mask_blend_ps(high, near, far)
     }
 }
@@ -228,9 +240,17 @@ unsafe fn slots_of_64(tree: PaddedTree<'_>, first: usize, at: __m512i) -> __m512
 /// The next positions.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
-fn next(at: __m512i, right: __mmask16) -> __m512i {
+pub(super) fn next(at: __m512i, right: __mmask16, one: __m512i) -> __m512i {
     let left = _mm512_add_epi32(at, at);
-    _mm512_mask_add_epi32(left, right, left, _mm512_set1_epi32(1))
+    _mm512_mask_add_epi32(left, right, left, one)
+}
+
+/// 1 in all lanes. The compiler is not to know it: it would put the mask in a register and shift it, to set the lowest bit,
+/// rather than add under it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
+pub(super) fn ones() -> __m512i {
+    _mm512_set1_epi32(std::hint::black_box(1))
 }
 
 #[inline]
@@ -240,9 +260,10 @@ unsafe fn step<const BLENDED: usize>(
     at: __m512i,
     threshold: __m512,
     slot: __m512i,
+    one: __m512i,
 ) -> __m512i {
     let values = unsafe { if BLENDED == 0 { load_values(base, slot) } else { blend::<BLENDED>(base, slot) } };
-    next(at, _mm512_cmp_ps_mask::<_CMP_GT_OQ>(values, threshold))
+    next(at, _mm512_cmp_ps_mask::<_CMP_GT_OQ>(values, threshold), one)
 }
 
 /// Each row's value of its slot, chosen among all, one bit of the slot's number after the other.

@@ -11,7 +11,11 @@ use super::portable;
 use crate::forest::path_length::PathLengths;
 
 /// Runs of each kernel in the test, of which the quickest counts.
-const RUNS: usize = 7;
+const RUNS: usize = 5;
+/// Trees of the test.
+const TREES: u32 = 64;
+/// Up to so many columns, some kernels choose a value among all of them; from more, they load it.
+const FEW: usize = 16;
 
 /// A way of scoring rows on this processor.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +32,12 @@ impl Kernel {
         ALL.get_or_init(available)
     }
 
-    /// The fastest for this processor, found by a test of about a millisecond when it is first asked for.
-    pub fn chosen() -> Self {
-        static CHOSEN: OnceLock<Kernel> = OnceLock::new();
-        *CHOSEN.get_or_init(fastest)
+    /// The fastest for this processor and forests that split so many columns, found by a test of some milliseconds when it
+    /// is first asked for.
+    pub fn chosen(columns: usize) -> Self {
+        static CHOSEN: [OnceLock<Kernel>; 2] = [const { OnceLock::new() }; 2];
+        let many = columns > FEW;
+        *CHOSEN[usize::from(many)].get_or_init(|| fastest(if many { 2 * FEW } else { FEW / 2 }))
     }
 
     /// Its name, after the instructions it uses.
@@ -65,7 +71,7 @@ fn particular() -> Vec<Kernel> {
 
 #[cfg(target_arch = "x86_64")]
 fn particular() -> Vec<Kernel> {
-    use super::{avx2, avx512, avx512_row};
+    use super::{avx2, avx512, avx512_ranks, avx512_row};
     let mut kernels = Vec::new();
     if is_x86_feature_detected!("avx2") {
         // SAFETY: the processor has what it needs, and `Kernel::sums` has compared the lengths.
@@ -86,16 +92,31 @@ fn particular() -> Vec<Kernel> {
         // SAFETY: as above, by `Kernel::sum`, which also asks whether trees are padded as a whole.
         let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
         kernels.push(Kernel { name: "avx512", sums, sum });
+        if is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("popcnt") {
+            // SAFETY: as above; a forest's ranks are its own.
+            let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
+                match padded.ranks() {
+                    Some(ranks) => avx512_ranks::sums(ranks, padded.stride(), values, sums),
+                    None => avx512::sums(padded, values, sums),
+                }
+            };
+            let sum = |padded: &Padded, values: &[f32]| match padded.ranks() {
+                // SAFETY: as above.
+                Some(ranks) => unsafe { avx512_ranks::sum(ranks, values) },
+                None => portable::sum(padded, values),
+            };
+            kernels.push(Kernel { name: "avx512-ranks", sums, sum });
+        }
     }
     kernels
 }
 
 /// The best of each kind, which may be of two kernels.
-fn fastest() -> Kernel {
-    let trees: Vec<Vec<TreeNode>> = (0..40).map(tree).collect();
-    let packed = PackedTrees::pack(&trees, &[0.0; 8], 256, &PathLengths::Formula);
+fn fastest(columns: usize) -> Kernel {
+    let trees: Vec<Vec<TreeNode>> = (0..TREES).map(|number| tree(number, columns as u32)).collect();
+    let packed = PackedTrees::pack(&trees, &vec![0.0; columns], 256, &PathLengths::Formula);
     let padded = Padded::new(packed.expect("these trees are well-formed"));
-    let values: Vec<Lanes> = (0..8 * 8_u32)
+    let values: Vec<Lanes> = (0..8 * padded.stride() as u32)
         .map(|tile| Lanes(std::array::from_fn(|lane| noise(tile * LANES as u32 + lane as u32))))
         .collect();
     let many = quickest(|kernel| {
@@ -103,7 +124,8 @@ fn fastest() -> Kernel {
         kernel.sums(&padded, &values, &mut sums);
         sums[0].0[0]
     });
-    let one = quickest(|kernel| (0..8).map(|row| kernel.sum(&padded, &values[row].0[..8])).sum());
+    let rows: Vec<f32> = (0..8 * columns as u32).map(noise).collect();
+    let one = quickest(|kernel| rows.chunks_exact(columns).map(|row| kernel.sum(&padded, row)).sum());
     Kernel { sum: one.sum, ..many }
 }
 
@@ -120,10 +142,10 @@ fn quickest(run: impl Fn(Kernel) -> f64) -> Kernel {
     timed.min_by_key(|(time, _)| *time).map_or(Kernel::all()[0], |(_, kernel)| kernel)
 }
 
-/// A full tree of eight levels on eight columns, in heap order.
-fn tree(number: u32) -> Vec<TreeNode> {
+/// A full tree of eight levels, in heap order.
+fn tree(number: u32, columns: u32) -> Vec<TreeNode> {
     let inner = (0..255).map(|node| TreeNode::Split {
-        column: (node * 7 + number) % 8,
+        column: (node * 7 + number) % columns,
         threshold: noise(node * 131 + number),
         left: 2 * node + 1,
         right: 2 * node + 2,

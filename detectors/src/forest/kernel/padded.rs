@@ -5,7 +5,10 @@
 //! Whoever holds [`Padded`] may rely on its invariants, and the kernels do without checking again: each tree has 2^depth
 //! nodes and as many ends, every node's slot exists, and every end of a top is a node of its packed tree.
 
+use std::sync::OnceLock;
+
 use super::super::tree::{PackedTree, PackedTrees};
+use super::ranks::Ranks;
 
 /// Rows that are walked together: one f32 each in a 512-bit register.
 pub(crate) const LANES: usize = 16;
@@ -58,6 +61,9 @@ pub(crate) struct Padded {
     /// The packed node at each end of a top; empty if trees are padded as a whole.
     entries: Vec<u32>,
     packed: PackedTrees,
+    /// The same in bytes, made when a kernel first asks for it; `None` where it does not fit.
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
+    ranks: OnceLock<Option<Ranks>>,
 }
 
 /// One tree: the root is node 1, the children of i are 2 i and 2 i + 1, and end e stands where node 2^depth + e would.
@@ -102,6 +108,7 @@ impl Padded {
             leaves: vec![0.0; if whole { nodes } else { 0 }],
             entries: vec![0; if whole { 0 } else { nodes }],
             packed: trees,
+            ranks: OnceLock::new(),
         };
         for index in 0..padded.trees {
             padded.fill(index);
@@ -154,7 +161,6 @@ impl Padded {
         self.stride
     }
 
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
     pub(crate) fn trees(&self) -> usize {
         self.trees
     }
@@ -181,6 +187,11 @@ impl Padded {
     /// The trees that were laid out.
     pub(crate) fn packed(&self) -> &PackedTrees {
         &self.packed
+    }
+
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
+    pub(super) fn ranks(&self) -> Option<&Ranks> {
+        self.ranks.get_or_init(|| Ranks::new(self)).as_ref()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PaddedTree<'_>> {

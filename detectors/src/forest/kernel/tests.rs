@@ -25,12 +25,21 @@ const SPECIAL: [f32; 12] = [
 ];
 
 /// A small generator: the shape of a forest needs thousands of numbers.
-struct Bits(u64);
+struct Bits {
+    state: u64,
+    /// Leaves have up to so many training rows.
+    samples: usize,
+}
 
 impl Bits {
+    fn new(state: u64) -> Self {
+        Self { state, samples: 256 }
+    }
+
     fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as usize % bound
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.state >> 33) as usize % bound
     }
 
     fn value(&mut self) -> f32 {
@@ -49,7 +58,7 @@ impl Bits {
     /// A tree of at most this depth in preorder; one in eight nodes above ends early.
     fn tree(&mut self, depth: u32, columns: usize, nodes: &mut Vec<TreeNode>) -> u32 {
         let at = nodes.len();
-        nodes.push(TreeNode::Leaf { samples: 1 + self.below(256) as u32 });
+        nodes.push(TreeNode::Leaf { samples: 1 + self.below(self.samples) as u32 });
         if depth > 0 && self.below(8) > 0 {
             let (column, threshold) = (self.below(columns) as u32, self.threshold());
             let missing_left = self.below(2) == 0;
@@ -108,7 +117,10 @@ fn expected(trees: &[Vec<TreeNode>], medians: &[f64], row: &[f64]) -> f64 {
 }
 
 fn compare(seed: u64, trees: usize, depth: u32, columns: usize, count: usize) {
-    let mut bits = Bits(seed);
+    compare_with(&mut Bits::new(seed), trees, depth, columns, count);
+}
+
+fn compare_with(bits: &mut Bits, trees: usize, depth: u32, columns: usize, count: usize) -> IsolationForest {
     let forest = bits.forest(trees, depth, columns);
     let given = forest.to_trees();
     let values = bits.rows(count, columns);
@@ -125,6 +137,7 @@ fn compare(seed: u64, trees: usize, depth: u32, columns: usize, count: usize) {
             assert_eq!(alone.to_bits(), expected[row].to_bits(), "{name}, row {row}, alone");
         }
     }
+    forest
 }
 
 #[test]
@@ -156,6 +169,30 @@ fn every_number_of_slots_is_read() {
 }
 
 #[test]
+fn forests_of_eight_levels_fit_into_bytes() {
+    // One, two and three times 64 trees, and what is left over; bytes of one, two and four registers.
+    let (trees, columns): (&[usize], &[usize]) =
+        if cfg!(miri) { (&[3], &[5]) } else { (&[1, 3, 4, 63, 64, 65, 100, 130], &[1, 2, 10, 40, 70]) };
+    for (&trees, &columns) in
+        trees.iter().flat_map(|trees| columns.iter().map(move |columns| (trees, columns)))
+    {
+        let mut bits = Bits { state: (trees * columns) as u64, samples: 12 };
+        let forest = compare_with(&mut bits, trees, 8, columns, 150);
+        // (one tree alone may end above)
+        assert!(trees < 3 || forest.layout.has_ranks(), "{trees} trees, {columns} columns");
+    }
+}
+
+#[test]
+fn what_does_not_fit_into_bytes_is_walked_otherwise() {
+    // More kinds of leaves than a byte can name; more bytes than a byte can name.
+    for (samples, trees, columns) in [(256, 23, 5), (12, 23, 290)] {
+        let forest = compare_with(&mut Bits { state: 1, samples }, trees, 8, columns, 150);
+        assert!(!forest.layout.has_ranks(), "{trees} trees, {columns} columns");
+    }
+}
+
+#[test]
 fn every_number_of_rows_is_scored() {
     for count in 1..=70 {
         compare(count as u64, 3, 6, 40, count);
@@ -164,7 +201,7 @@ fn every_number_of_rows_is_scored() {
 
 #[test]
 fn transposed_rows_score_as_they_are() {
-    let mut bits = Bits(7);
+    let mut bits = Bits::new(7);
     for depth in [6, 12] {
         let forest = bits.forest(9, depth, 4);
         let values = bits.rows(50, 4);
@@ -179,7 +216,7 @@ fn transposed_rows_score_as_they_are() {
 
 #[test]
 fn rows_of_32_bits_score_as_the_equal_ones_of_64() {
-    let mut bits = Bits(8);
+    let mut bits = Bits::new(8);
     for (depth, columns) in [(6, 3), (6, 30), (12, 3)] {
         let forest = bits.forest(9, depth, columns);
         let short: Vec<f32> = bits.rows(50, columns).into_iter().map(|value| value as f32).collect();
@@ -200,7 +237,7 @@ fn rows_of_32_bits_score_as_the_equal_ones_of_64() {
 
 #[test]
 fn the_chosen_kernel_is_one_of_the_processors() {
-    assert!(Kernel::all().iter().any(|kernel| kernel.name() == Kernel::chosen().name()));
+    assert!(Kernel::all().iter().any(|kernel| kernel.name() == Kernel::chosen(3).name()));
     assert_eq!(Kernel::all()[0].name(), "portable");
 }
 

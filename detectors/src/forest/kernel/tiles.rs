@@ -35,11 +35,12 @@ pub(super) fn fill<'a, V: Copy + Into<f64>>(
             copy
         }
     };
+    let mut centred = Vec::new();
     for (tile, values) in tiles.enumerate().take(count.div_ceil(LANES)) {
         let rows: [&[V]; LANES] = std::array::from_fn(|lane| {
             let row = (tile * LANES + lane).min(count - 1);
             &contiguous[row * columns..][..columns]
         });
-        slots.read_tile(rows, values);
+        slots.read_tile(rows, &mut centred, values);
     }
 }

@@ -1,0 +1,287 @@
+//! A forest in bytes: a value is compared by its rank among the thresholds that it meets, so that a register holds 64
+//! values, and nodes take two bytes.
+//!
+//! A row's *byte* i is the number of thresholds, of up to 255 that belong to it, that its slot's value exceeds; a slot with
+//! more thresholds has more bytes. `value > threshold` is then `byte > rank of the threshold`, exactly.
+//!
+//! Whoever holds [`Ranks`] may rely on its invariants: every node names a byte that exists, and every byte a slot of the
+//! forest; there is a top for every 64 trees and 32 bottoms for every tree, up to a multiple of four.
+
+use std::collections::HashMap;
+
+use super::padded::{LANES, Lanes, Padded, PaddedTree};
+
+/// The depth of the trees that are laid out so: five levels of tops, three of bottoms.
+const DEPTH: usize = TOP_LEVELS + 3;
+/// Levels that are walked for 64 trees at once.
+pub(super) const TOP_LEVELS: usize = 5;
+/// Trees of a top: one byte each in a 512-bit register.
+pub(super) const TREES: usize = 64;
+/// Bottoms of a tree: the positions after the levels of its top.
+pub(super) const BOTTOMS: usize = 1 << TOP_LEVELS;
+/// Leaves of a tree.
+pub(super) const LEAVES: usize = 1 << DEPTH;
+/// Bottoms that are walked at once belong to this many trees.
+pub(super) const IN_STEP: usize = 4;
+/// Thresholds of a byte: its values are 0 to 255.
+const THRESHOLDS: usize = 255;
+/// The most bytes of a row: as many as a byte can name.
+const MAX_BYTES: usize = 256;
+/// The rank of what no value exceeds.
+const NEVER: u8 = u8::MAX;
+
+/// One byte for each of 64 trees, or rows.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Bytes(pub(super) [u8; 64]);
+
+/// The thresholds of a byte, infinite beyond the last.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Scale {
+    /// In heap order; the first is unused, and so are those of levels beyond the last.
+    pub(super) heap: [f32; 256],
+    /// Levels of the heap: 6 to 8.
+    pub(super) levels: u32,
+    /// The slot whose values are compared.
+    pub(super) slot: usize,
+}
+
+/// The same thresholds in ascending order, sixteen at a time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sorted(pub(super) [Lanes; 16]);
+
+/// The first levels of 64 trees in heap order: the byte and the rank of each node; the first is unused.
+#[derive(Clone, Debug)]
+#[repr(C, align(64))]
+pub(super) struct Top(pub(super) [[Bytes; 2]; BOTTOMS]);
+
+/// The last three levels of a tree below one position: the byte and the rank of each of seven nodes, in heap order.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+pub(super) struct Bottom {
+    bytes: [u8; 8],
+    ranks: [u8; 8],
+}
+
+/// All trees of a forest of eight levels, in bytes.
+#[derive(Clone, Debug)]
+pub(super) struct Ranks {
+    scales: Vec<Scale>,
+    sorted: Vec<Sorted>,
+    /// The last threshold of each sixteen, byte after byte.
+    coarse: Vec<Lanes>,
+    tops: Vec<Top>,
+    bottoms: Vec<Bottom>,
+    leaves: Vec<u8>,
+    values: [f64; 256],
+    trees: usize,
+}
+
+impl Ranks {
+    /// `None` if the trees are of another depth, or need more bytes than a byte can name.
+    pub(super) fn new(padded: &Padded) -> Option<Self> {
+        if padded.depth() != DEPTH as u32 || !padded.is_whole() {
+            return None;
+        }
+        let numbers = Numbers::of(padded);
+        let scales = numbers.scales();
+        if scales.len() > MAX_BYTES {
+            return None;
+        }
+        let trees = padded.trees();
+        let (values, leaves) = coded(padded.leaves())?;
+        let never = [Bytes([0; 64]), Bytes([NEVER; 64])];
+        let sorted: Vec<Sorted> = scales.iter().map(Scale::sorted).collect();
+        let mut ranks = Self {
+            coarse: sorted.iter().map(Sorted::coarse).collect(),
+            sorted,
+            scales,
+            tops: vec![Top([never; BOTTOMS]); trees.div_ceil(TREES)],
+            bottoms: vec![
+                Bottom { bytes: [0; 8], ranks: [NEVER; 8] };
+                trees.next_multiple_of(IN_STEP) * BOTTOMS
+            ],
+            leaves,
+            values,
+            trees,
+        };
+        for (number, tree) in padded.iter().enumerate() {
+            ranks.fill(number, tree, &numbers);
+        }
+        Some(ranks)
+    }
+
+    fn fill(&mut self, number: usize, tree: PaddedTree<'_>, numbers: &Numbers) {
+        let node = |heap: usize| {
+            let node = tree.nodes[heap];
+            numbers.node(node.slot as usize, node.threshold)
+        };
+        let Top(nodes) = &mut self.tops[number / TREES];
+        for (heap, [bytes, ranks]) in nodes.iter_mut().enumerate().skip(1) {
+            (bytes.0[number % TREES], ranks.0[number % TREES]) = node(heap);
+        }
+        for (position, bottom) in self.bottoms[number * BOTTOMS..][..BOTTOMS].iter_mut().enumerate() {
+            for heap in 1..8_usize {
+                // Its root is the node at that position of the tree's sixth level.
+                let level = heap.ilog2();
+                let place = ((BOTTOMS + position) << level) + heap - (1 << level);
+                (bottom.bytes[heap - 1], bottom.ranks[heap - 1]) = node(place);
+            }
+        }
+    }
+
+    /// One for each byte of a row; 1 to 256.
+    pub(super) fn scales(&self) -> &[Scale] {
+        &self.scales
+    }
+
+    /// One for each byte of a row.
+    pub(super) fn sorted(&self) -> &[Sorted] {
+        &self.sorted
+    }
+
+    /// One for each byte of a row.
+    pub(super) fn coarse(&self) -> &[Lanes] {
+        &self.coarse
+    }
+
+    /// One for every 64 trees.
+    pub(super) fn tops(&self) -> &[Top] {
+        &self.tops
+    }
+
+    /// 32 for each tree, and up to a multiple of four trees.
+    pub(super) fn bottoms(&self) -> &[Bottom] {
+        &self.bottoms
+    }
+
+    /// The number of each leaf's value, 256 for each tree.
+    pub(super) fn leaves(&self) -> &[u8] {
+        &self.leaves
+    }
+
+    /// What leaves add, by number.
+    pub(super) fn values(&self) -> &[f64; 256] {
+        &self.values
+    }
+
+    pub(super) fn trees(&self) -> usize {
+        self.trees
+    }
+}
+
+/// Numbers for values, and each one's number. `None` if a byte has too few.
+fn coded(of: &[f64]) -> Option<([f64; 256], Vec<u8>)> {
+    let mut values = [0.0; 256];
+    let mut numbers = HashMap::new();
+    let mut coded = Vec::with_capacity(of.len());
+    for value in of {
+        let next = numbers.len();
+        let number = *numbers.entry(value.to_bits()).or_insert(next as u8);
+        if next < numbers.len() {
+            *values.get_mut(next)? = *value;
+        }
+        coded.push(number);
+    }
+    Some((values, coded))
+}
+
+/// Which byte and rank stand for a slot and a threshold.
+struct Numbers {
+    /// Each slot's first byte, and its thresholds in ascending order.
+    slots: Vec<(usize, Vec<f32>)>,
+}
+
+impl Numbers {
+    fn of(padded: &Padded) -> Self {
+        let mut slots = vec![(0, Vec::new()); padded.slots()];
+        for node in padded.iter().flat_map(|tree| &tree.nodes[1..]) {
+            if node.threshold < f32::INFINITY {
+                slots[node.slot as usize].1.push(node.threshold);
+            }
+        }
+        let mut bytes = 0;
+        for (first, thresholds) in &mut slots {
+            thresholds.sort_unstable_by(f32::total_cmp);
+            // (zeros of both signs are equal, and next to each other)
+            thresholds.dedup();
+            *first = bytes;
+            bytes += thresholds.len().div_ceil(THRESHOLDS);
+        }
+        Self { slots }
+    }
+
+    /// Each byte's thresholds; one without any if there is none at all.
+    fn scales(&self) -> Vec<Scale> {
+        let of_slot = |(slot, (_, thresholds)): (usize, &(usize, Vec<f32>))| -> Vec<Scale> {
+            thresholds.chunks(THRESHOLDS).map(|thresholds| Scale::of(slot, thresholds)).collect()
+        };
+        let mut scales: Vec<Scale> = self.slots.iter().enumerate().flat_map(of_slot).collect();
+        if scales.is_empty() {
+            scales.push(Scale::of(0, &[]));
+        }
+        scales
+    }
+
+    fn node(&self, slot: usize, threshold: f32) -> (u8, u8) {
+        if threshold == f32::INFINITY {
+            return (0, NEVER);
+        }
+        let (first, thresholds) = &self.slots[slot];
+        let at = thresholds.partition_point(|&other| other < threshold);
+        ((first + at / THRESHOLDS) as u8, (at % THRESHOLDS) as u8)
+    }
+}
+
+impl Scale {
+    /// Up to 255 thresholds in ascending order.
+    fn of(slot: usize, thresholds: &[f32]) -> Self {
+        let mut sorted = [f32::INFINITY; 256];
+        sorted[..thresholds.len()].copy_from_slice(thresholds);
+        let levels = (thresholds.len() + 1).next_power_of_two().ilog2().max(6);
+        // A node of level l is the middle of what its ancestors leave: the nodes in order are the sorted thresholds.
+        let heap = std::array::from_fn(|node| {
+            let level = node.max(1).ilog2();
+            if node == 0 || level >= levels {
+                return f32::INFINITY;
+            }
+            sorted[((2 * (node - (1 << level)) + 1) << (levels - 1 - level)) - 1]
+        });
+        Self { heap, levels, slot }
+    }
+
+    fn sorted(&self) -> Sorted {
+        let mut thresholds = self.heap;
+        thresholds.sort_unstable_by(f32::total_cmp);
+        Sorted(std::array::from_fn(|of| Lanes(std::array::from_fn(|lane| thresholds[LANES * of + lane]))))
+    }
+}
+
+impl Sorted {
+    fn coarse(&self) -> Lanes {
+        Lanes(self.0.map(|Lanes(sixteen)| sixteen[LANES - 1]))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_walk_down_the_heap_counts_the_thresholds_below() {
+        for count in [0, 1, 2, 16, 17, 63, 64, 127, 128, 254, 255] {
+            let thresholds: Vec<f32> = (0..count).map(|number| number as f32).collect();
+            let scale = Scale::of(3, &thresholds);
+            for value in (-1..=2 * count + 1).map(|half| half as f32 / 2.0) {
+                let expected = thresholds.iter().filter(|&&threshold| value > threshold).count();
+                let end = (0..scale.levels).fold(1, |at, _| 2 * at + usize::from(value > scale.heap[at]));
+                assert_eq!(end - (1 << scale.levels), expected, "{value} of {count}");
+                let above = |of: Lanes| of.0.iter().filter(|&&threshold| value > threshold).count();
+                let sorted = scale.sorted();
+                let coarse = above(sorted.coarse());
+                assert_eq!(LANES * coarse + above(sorted.0[coarse]), expected);
+            }
+        }
+    }
+}
