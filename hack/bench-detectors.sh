@@ -14,16 +14,18 @@ venv=$CACHE/bench-detectors-$({ "$PYTHON" -c 'import sys; print(sys.version, sys
 
 # One after the other, so that a peer that cannot be installed costs only its own column.
 install_peers() {
-  local line
+  local line all=1
   "$PYTHON" -m venv --clear "$venv"
   while read -r line; do
     case $line in '' | '#'*) continue ;; esac
     # (a line holds a peer and what only it needs; no package that is not named here is chosen by anybody)
     # shellcheck disable=SC2086
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --constraint "$constraints" $line ||
-      echo "left out: $line cannot be installed"
+      { echo "left out: $line cannot be installed" && all=; }
   done <"$requirements"
-  touch "$venv/complete"
+  # (else the next run tries again)
+  [ -z "$all" ] || touch "$venv/complete"
+  "$venv/bin/python" -c 'import sklearn'
 }
 
 {
@@ -39,5 +41,5 @@ install_peers() {
 echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cores; $(uname -sr); $(rustc --version)."
 "$venv/bin/python" -m pip freeze --disable-pip-version-check 2>/dev/null |
   grep -iE '^(scikit-learn|isotree|onnxruntime|skl2onnx|coniferest|treelite|tl2cgen|ydf|numpy)==' | xargs | sed 's/==/ /g; s/$/./'
-exec env OMP_WAIT_POLICY=passive "$venv/bin/python" "$here/bench-detectors/bench.py" \
+env OMP_WAIT_POLICY=passive "$venv/bin/python" "$here/bench-detectors/bench.py" \
   target/release/examples/measure target/release/examples/revision "$@"
