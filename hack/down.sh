@@ -20,7 +20,8 @@ remove_cluster() {
 
 mkdir -p "$CACHE"
 exec 9>"$CACHE/up.lock"
-flock -n 9 || die "another up.sh or down.sh runs; wait for it to end"
+# (an up.sh that was interrupted together with us needs a moment to end)
+flock -w 60 9 || die "another up.sh or down.sh runs; wait for it to end"
 
 # Ours was killed, or the machine was: its successor knows best how to clear up what it left.
 [ ! -e "$SAVED_HOST" ] || own_dockerd >/dev/null || "$here/docker/start.sh"
