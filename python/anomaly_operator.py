@@ -48,6 +48,7 @@ def export(model, X=None, path=None, *, features=None, missing=None, non_finite=
         if choice not in ("refuse", "route"):
             raise ValueError(f'{name} is {choice!r}: expected "refuse" or "route"')
     forest = _Forest(model)
+    scores = None if table is None else _scores(model, table)
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -61,10 +62,10 @@ def export(model, X=None, path=None, *, features=None, missing=None, non_finite=
         "non_finite": non_finite,
         "c": [[int(n), float(forest.c[n])] for n in sorted(forest.c)],
         "trees": forest.arrays(),
-        "golden": _golden(model, forest, table, missing == "route"),
+        "golden": _golden(model, forest, table, scores, missing == "route"),
     }
     if table is not None:
-        document["calibration"] = _calibration(model, table)
+        document["calibration"] = _calibration(table, scores)
     if path is not None:
         _write(document, path)
     return document
@@ -172,6 +173,9 @@ def _check_model(model):
 
 def _table(model, X):
     """X as an f64 array of the model's columns."""
+    trained, given = getattr(model, "feature_names_in_", None), getattr(X, "columns", None)
+    if trained is not None and given is not None and list(map(str, given)) != list(trained):
+        raise ValueError(f"X has the columns {list(given)}: expected {list(trained)}, in the order of the training")
     table = np.asarray(X.to_numpy() if hasattr(X, "to_numpy") else X, dtype=np.float64)
     if table.ndim != 2 or table.shape[1] != model.n_features_in_ or len(table) == 0:
         raise ValueError(f"X has shape {table.shape}: expected rows of {model.n_features_in_} columns")
@@ -211,9 +215,9 @@ def _scores(model, rows):
             return model.score_samples(rows)
 
 
-def _calibration(model, table):
+def _calibration(table, scores):
     """How rare a score is, and where the rows lay."""
-    outlyingness = np.sort(-_scores(model, table))
+    outlyingness = np.sort(-scores)
     if len(outlyingness) > MOST_CALIBRATION:
         ranks = np.linspace(0, len(outlyingness) - 1, MOST_CALIBRATION)
         outlyingness = outlyingness[np.round(ranks).astype(int)]
@@ -247,26 +251,26 @@ def _column(values):
     }
 
 
-def _golden(model, forest, table, routes_missing):
+def _golden(model, forest, table, scores, routes_missing):
     """Rows with their results: nearest to the threshold, with missing values, extremes, quantiles of the score, and
-    rows on, one float32 step below and above thresholds on their own path."""
+    those on, one float32 step below and above thresholds on their own path."""
     rows = _stand_ins(model, forest) if table is None else table
-    rows = rows[np.isfinite(_to_float32(rows)).all(axis=1)]
-    if len(rows) == 0:
-        rows = np.zeros((1, model.n_features_in_))
-    rows = rows[: 10 * MOST_CALIBRATION]
-    sums = forest.sums(rows)
-    ranked = np.argsort(sums, kind="stable")
-    nearest = rows[np.argmin(np.abs(forest.scores(sums) - model.offset_))]
+    finite = np.isfinite(_to_float32(rows)).all(axis=1)
+    if not finite.any():
+        rows, finite, scores = np.zeros((1, model.n_features_in_)), [True], None
+    rows, scores = rows[finite], (_scores(model, rows) if scores is None else scores)[finite]
+    ranked = np.argsort(scores, kind="stable")
+    nearest = rows[np.argmin(np.abs(scores - model.offset_))]
     quantiles = [rows[ranked[step * (len(rows) - 1) // 15]] for step in range(16)]
+    moved = [forest.moved(row, which) for which, row in enumerate(quantiles)]
     chosen = [nearest]
     if routes_missing:
         lacking = nearest.copy()
         lacking[0] = np.nan
         chosen += [lacking, np.full(model.n_features_in_, np.nan)]
     chosen += [np.full(model.n_features_in_, extreme) for extreme in (-FLOAT32_MAX, FLOAT32_MAX, 0.0)]
-    for which, row in enumerate(quantiles):
-        chosen += [row, *forest.moved(row, which)]
+    # The rows as they are, before they are moved: there is no room for all.
+    chosen += quantiles + [places[step] for step in range(3) for places in moved if places]
     chosen = [row for row in chosen if not (np.abs(row) > FLOAT32_MAX).any()]
     chosen = np.array(chosen[: max(2, min(MOST_GOLDEN_ROWS, MOST_GOLDEN_VALUES // model.n_features_in_))])
     return _proven(model, forest, chosen)

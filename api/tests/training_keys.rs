@@ -121,6 +121,13 @@ fn no_detector_is_the_default_ensemble() {
 }
 
 #[test]
+fn features_that_are_left_out_have_a_key_of_their_own_that_never_changes() {
+    let every_column = V0_1.replace("features: [{name: x}, {name: y}]", "");
+    assert_eq!(key(&every_column), "4e6605cd40681618cf87c2ae0537cf014c7afc194043f17ff1bd85990fb8ca48");
+    assert_ne!(key(&every_column), key(V0_1));
+}
+
+#[test]
 fn a_spec_that_leaves_out_defaults_has_the_key_of_the_one_that_states_them() {
     let short = "
 features: [{name: x}, {name: y}]

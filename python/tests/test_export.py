@@ -80,6 +80,39 @@ def test_golden_rows_are_as_the_document_scores_them_and_of_both_verdicts(with_r
     assert sum(any(np.float32(value) in near for value in row) for row in values) >= 30
 
 
+@pytest.mark.parametrize("missing", ["refuse", "route"])
+def test_all_sixteen_quantiles_of_the_score_and_the_row_nearest_to_the_threshold_are_golden_rows(missing):
+    table = rows(101_000)
+    model = fitted(table, contamination=0.1)
+    golden = {tuple(row["values"]) for row in export(model, table, missing=missing)["golden"]}
+    scores = model.score_samples(table)
+    ranked = np.argsort(scores, kind="stable")
+    for step in range(16):
+        assert tuple(table[ranked[step * (len(table) - 1) // 15]]) in golden, f"quantile {step} of 15"
+    assert tuple(table[np.argmin(np.abs(scores - model.offset_))]) in golden
+
+
+class Frame:
+    """What is used of a DataFrame."""
+
+    def __init__(self, table, columns):
+        self.table, self.columns = table, columns
+
+    def to_numpy(self):
+        return self.table
+
+
+def test_columns_in_another_order_than_the_models_are_refused_as_scikit_learn_does():
+    table = rows()
+    model = fitted(table)
+    model.feature_names_in_ = np.array(["a", "b", "c"], dtype=object)
+    assert export(model, Frame(table, ["a", "b", "c"]))["features"] == ["a", "b", "c"]
+    with pytest.raises(ValueError, match=r"X has the columns \['b', 'a', 'c'\]: expected \['a', 'b', 'c'\]"):
+        export(model, Frame(table[:, [1, 0, 2]], ["b", "a", "c"]))
+    # A model that was trained without names knows of no order.
+    export(fitted(table), Frame(table, ["b", "a", "c"]))
+
+
 def test_missing_values_in_training_are_routed_and_have_golden_rows():
     table = rows()
     table[::7, 1] = np.nan

@@ -1,12 +1,14 @@
 //! From a training input and the bytes of its data to a model and its description. Pure: no clock, no I/O.
 
-use api::job::{INPUT_VERSION, TrainingInput};
+use api::job::{DataFile, INPUT_VERSION, TrainingInput};
 use api::training_key::digest;
 use detectors::config::ImportedConfig;
 use detectors::description::{DESCRIPTION_VERSION, reasons};
-use detectors::{Description, DetectorConfig, ImportError, ImportOptions, Model, TrainError, Warning};
+use detectors::{
+    CheckedMatrix, Description, DetectorConfig, ImportError, ImportOptions, Model, TrainError, Warning,
+};
 
-use crate::data::{InputError, read_csv};
+use crate::data::{InputError, column_names, read_csv};
 
 /// Most bytes of model and description that a revision holds. The API server takes 1,048,576 in a ConfigMap; the rest
 /// is for metadata.
@@ -58,6 +60,17 @@ pub enum TrainerError {
         /// Why.
         source: ImportError,
     },
+    /// The model is sure not to fit a revision.
+    #[error(
+        "{origin}: the model would take {bytes} bytes or more, a revision holds at most {MOST_BYTES}: lower trees or sampleSize \
+         of the forest"
+    )]
+    TooLarge {
+        /// Where the data came from.
+        origin: String,
+        /// The least bytes of the model file.
+        bytes: u64,
+    },
     /// The encoded model does not score as the trained one does.
     #[error("the model does not reproduce its own scores on this machine: {0}")]
     SelfCheck(String),
@@ -70,6 +83,18 @@ pub enum TrainerError {
 /// # Errors
 /// [`TrainerError`]: see [`crate::outcome`] for which of them the user must act on.
 pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
+    train_within(None, input, data)
+}
+
+/// As [`train`], for a revision: a model that is sure not to fit one is refused before it is fitted.
+///
+/// # Errors
+/// As [`train`], and [`TrainerError::TooLarge`].
+pub fn train_to_publish(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
+    train_within(Some(MOST_BYTES as u64), input, data)
+}
+
+fn train_within(most: Option<u64>, input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
     if input.version != INPUT_VERSION {
         return Err(TrainerError::Version { found: input.version });
     }
@@ -80,16 +105,30 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     if let Some(source) = &input.detector.imported {
         return import(input, source, data);
     }
-    let rows = read_csv(data, &input.features, origin, input.missing.unwrap_or_default())?;
+    let (features, rows) = read(input, data)?;
     let (found, needed) = (rows.rows() as u64, u64::from(input.min_rows));
     if found < needed {
         return Err(InputError::too_few(origin, found, needed).into());
     }
-    let model = Model::train(&input.features, &input.detector, &input.threshold, &rows)
+    if let Some(bytes) = most.and_then(|most| Model::sure_to_exceed(most, &features, &input.detector, &rows))
+    {
+        return Err(TrainerError::TooLarge { origin: origin.clone(), bytes });
+    }
+    let model = Model::train(&features, &input.detector, &input.threshold, &rows)
         .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;
-    let trained = fitting(model, input, MOST_BYTES);
-    check(&trained.model)?;
-    Ok(trained)
+    finished(model, input)
+}
+
+/// The rows and the names of their columns: those that are asked for, or all there are.
+fn read(input: &TrainingInput, data: &[u8]) -> Result<(Vec<String>, CheckedMatrix), InputError> {
+    let TrainingInput { features, data: DataFile { origin, .. }, .. } = input;
+    let missing = input.missing.unwrap_or_default();
+    if !features.is_empty() {
+        return Ok((features.clone(), read_csv(data, features, origin, missing)?));
+    }
+    let features = column_names(data, origin)?;
+    let rows = read_csv(data, &features, origin, missing).map_err(InputError::of_every_column)?;
+    Ok((features, rows))
 }
 
 /// The exported model in `data`, proven on its golden rows.
@@ -102,8 +141,15 @@ fn import(input: &TrainingInput, source: &ImportedConfig, data: &[u8]) -> Result
     };
     let model = Model::import(data, options)
         .map_err(|source| TrainerError::Import { origin: input.data.origin.clone(), source })?;
+    finished(model, input)
+}
+
+/// The model as it is published: its bytes, which were read again and score its golden rows as it did, by every kernel that
+/// this machine has.
+fn finished(model: Model, input: &TrainingInput) -> Result<Trained, TrainerError> {
     let trained = fitting(model, input, MOST_BYTES);
-    check(&trained.model)?;
+    let decoded = Model::decode(&trained.model).map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
+    decoded.verify_golden_rows().map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
     Ok(trained)
 }
 
@@ -127,12 +173,6 @@ fn fitting(model: Model, input: &TrainingInput, most: usize) -> Trained {
         ),
     });
     Trained { model: bytes, description }
-}
-
-/// Whether the bytes are a model that scores as it did when it was trained.
-fn check(bytes: &[u8]) -> Result<(), TrainerError> {
-    let decoded = Model::decode(bytes).map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
-    decoded.verify_golden_rows().map_err(|e| TrainerError::SelfCheck(e.to_string()))
 }
 
 fn describe(input: &TrainingInput, model: &Model, bytes: &[u8]) -> Description {
@@ -170,15 +210,14 @@ pub(crate) fn remedy(description: &Description) -> String {
 
 #[cfg(test)]
 mod tests {
-    use api::job::{DataFile, RevisionTarget};
-    use detectors::{CheckedMatrix, IsolationForestConfig};
+    use api::job::RevisionTarget;
+    use detectors::IsolationForestConfig;
 
     use super::*;
 
-    #[test]
-    fn a_model_that_fits_only_without_the_distribution_of_its_rows_goes_without_and_says_so() {
+    fn input() -> TrainingInput {
         let forest = IsolationForestConfig { trees: 5, sample_size: 32, ..IsolationForestConfig::default() };
-        let input = TrainingInput {
+        TrainingInput {
             version: INPUT_VERSION,
             revision: RevisionTarget::default(),
             key: String::new(),
@@ -188,10 +227,32 @@ mod tests {
             missing: None,
             min_rows: 8,
             data: DataFile { path: String::new(), origin: String::new(), digest: String::new() },
-        };
+        }
+    }
+
+    fn model(input: &TrainingInput) -> Model {
         let rows =
             CheckedMatrix::from_vec((0..400).map(|row| f64::from(row * row % 397)).collect(), 1).unwrap();
-        let model = Model::train(&input.features, &input.detector, &input.threshold, &rows).unwrap();
+        Model::train(&input.features, &input.detector, &input.threshold, &rows).unwrap()
+    }
+
+    #[test]
+    fn a_model_whose_golden_row_comes_out_otherwise_by_a_bit_is_not_published() {
+        let input = input();
+        let model = model(&input);
+        let other = Model::decode(&fuzz::model_file::with_another_golden_measure(&model.encode())).unwrap();
+        assert!(finished(model, &input).is_ok());
+        let refused = finished(other, &input).unwrap_err();
+        assert!(matches!(refused, TrainerError::SelfCheck(_)), "{refused}");
+        assert!(refused.to_string().contains("golden row 0 has measure "), "{refused}");
+        let crate::outcome::Outcome { result, exit_code } = (&refused).into();
+        assert_eq!((result.reason.as_str(), exit_code), ("SelfCheckFailed", 1));
+    }
+
+    #[test]
+    fn a_model_that_fits_only_without_the_distribution_of_its_rows_goes_without_and_says_so() {
+        let input = input();
+        let model = model(&input);
 
         let whole = fitting(model.clone(), &input, MOST_BYTES);
         assert!(Model::decode(&whole.model).unwrap().reference().is_some());

@@ -4,10 +4,11 @@
 
 use api::job::{DataFile, INPUT_VERSION, RevisionTarget, TrainingInput};
 use api::training_key::digest;
-use detectors::config::{ImportedConfig, Missing};
+use detectors::config::{ImportedConfig, Missing, PrincipalComponentsConfig, RobustCovarianceConfig};
 use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
+use trainer::data::MOST_COLUMNS;
 use trainer::outcome::Outcome;
-use trainer::{Trained, train};
+use trainer::{MOST_BYTES, Trained, train, train_to_publish};
 
 /// A small cloud of points with one far away.
 fn rows(count: usize) -> String {
@@ -74,6 +75,68 @@ fn columns_that_are_not_asked_for_do_not_change_the_model() {
     let renumbered = csv.replace("\n1", "\n9");
     assert_ne!(csv, renumbered);
     assert_eq!(trained(&csv).model, trained(&renumbered).model);
+}
+
+#[test]
+fn features_that_are_left_out_are_the_columns_of_the_data_in_its_order() {
+    let csv = rows(100);
+    let every_column = TrainingInput { features: Vec::new(), ..input(&csv) };
+    let named = ["time", "x", "y"].map(str::to_owned).to_vec();
+    let Trained { model, description } = train(&every_column, csv.as_bytes()).unwrap();
+    assert_eq!(description.features, named);
+    assert_eq!(Model::decode(&model).unwrap().features(), named);
+    // The same file as of a model that names them.
+    assert_eq!(
+        train(&TrainingInput { features: named, ..input(&csv) }, csv.as_bytes()).unwrap().model,
+        model
+    );
+}
+
+#[test]
+fn a_column_of_words_is_named_where_every_column_is_read() {
+    let csv = rows(40).replace("\n3,", "\nthree,");
+    let every_column = TrainingInput { features: Vec::new(), ..input(&csv) };
+    let Outcome { result, exit_code } = outcome(&every_column, &csv);
+    assert_eq!((result.reason.as_str(), exit_code), ("InvalidData", 2));
+    assert_eq!(
+        result.message,
+        "ConfigMap demo/x key train.csv, line 5, column \"time\": \"three\" is not a number; every column is read: list \
+         those to read in spec.features"
+    );
+    assert!(train(&input(&csv), csv.as_bytes()).is_ok());
+}
+
+/// Rows of so many columns.
+fn wide(rows: usize, columns: usize) -> String {
+    let header = (0..columns).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
+    let line =
+        |row: usize| (0..columns).map(|c| (row * (c + 7) % 23).to_string()).collect::<Vec<_>>().join(",");
+    (0..rows).fold(header + "\n", |csv, row| csv + &line(row) + "\n")
+}
+
+#[test]
+fn as_many_columns_as_can_be_read_without_names_make_a_model_that_a_revision_holds() {
+    let csv = wide(40, MOST_COLUMNS);
+    let every_column = TrainingInput { features: Vec::new(), ..input(&csv) };
+    let Trained { model, description } = train(&every_column, csv.as_bytes()).unwrap();
+    assert_eq!(Model::decode(&model).unwrap().features().len(), MOST_COLUMNS);
+    let described = serde_json::to_string(&description).unwrap().len();
+    assert!(model.len() + described <= MOST_BYTES, "{} + {described}", model.len());
+}
+
+#[test]
+fn a_detector_that_takes_fewer_columns_says_how_many() {
+    let csv = wide(40, 513);
+    for detector in
+        [DetectorConfig::from(RobustCovarianceConfig::default()), PrincipalComponentsConfig::default().into()]
+    {
+        let refused = outcome(&TrainingInput { features: Vec::new(), detector, ..input(&csv) }, &csv);
+        assert_eq!((refused.result.reason.as_str(), refused.exit_code), ("TrainingRefused", 2));
+        assert_eq!(
+            refused.result.message,
+            "ConfigMap demo/x key train.csv: the rows have 513 columns, but the detector takes at most 512: choose fewer features"
+        );
+    }
 }
 
 #[test]
@@ -154,6 +217,28 @@ fn empty_cells_are_missing_values_where_those_are_routed() {
     let routed = TrainingInput { missing: Some(Missing::Route), ..input(&csv) };
     let model = Model::decode(&train(&routed, csv.as_bytes()).unwrap().model).unwrap();
     assert!(model.accepts_missing_values() && model.score_row(&[f64::NAN, 1.0]).is_ok());
+}
+
+#[test]
+fn a_forest_that_is_sure_not_to_fit_a_revision_is_refused_before_it_is_fitted() {
+    let csv = (0..4_000).fold("x,y\n".to_owned(), |csv, row: u64| {
+        csv + &format!("{},{}\n", row * row % 3_989, row * 7_919 % 4_001)
+    });
+    let forest = |trees| {
+        DetectorConfig::from(IsolationForestConfig { trees, sample_size: 2_000, ..Default::default() })
+    };
+    let large = TrainingInput { detector: forest(1_000), ..input(&csv) };
+    let Outcome { result, exit_code } = Outcome::from(&train_to_publish(&large, csv.as_bytes()).unwrap_err());
+    assert_eq!((result.reason.as_str(), exit_code), ("ModelTooLarge", 2));
+    let said = "ConfigMap demo/x key train.csv: the model would take ";
+    assert!(
+        result.message.starts_with(said) && result.message.contains("holds at most 1000000"),
+        "{}",
+        result.message
+    );
+    // What may fit is trained.
+    let fits = TrainingInput { detector: forest(50), ..input(&csv) };
+    assert_eq!(train_to_publish(&fits, csv.as_bytes()).unwrap(), train(&fits, csv.as_bytes()).unwrap());
 }
 
 #[test]
