@@ -27,6 +27,8 @@ use super::tree::PackedTrees;
 
 pub use choice::Kernel;
 pub(super) use padded::{LANES, Lanes, Padded};
+#[cfg(test)]
+pub(crate) use wide::widths;
 pub(crate) use wide::{Work, wide};
 
 /// The most slots that are cast on the stack.
