@@ -2,17 +2,20 @@
 //!
 //! References are training rows drawn by the seed. Columns are scaled by median and interquartile range, or by the
 //! standard deviation where that is 0, and kept in 32 bits; a constant column is 0 everywhere. Distances are Euclidean,
-//! of differences taken in 64 bits and summed column by column, to all references: sixteen side by side, so that a
-//! compiler vectorises it and every machine gets the same bits.
+//! of differences taken in 64 bits and summed column by column, so that every machine gets the same bits. How the
+//! nearest are found: see [`search`].
 
 use ndarray::ArrayView1;
 
 use crate::config::NeighborsParameters;
-use crate::forest::{Work, wide};
 use crate::matrix::CheckedMatrix;
 use crate::random::{Random, Urn};
 use crate::scaling::{Scale, Width, scales};
 use crate::scratch::with_scratch;
+
+mod search;
+
+pub(crate) use search::Nearest;
 
 /// References where nothing else is asked for.
 pub(crate) const USUAL_REFERENCES: usize = 1_024;
@@ -31,7 +34,8 @@ pub(crate) struct References {
     scales: Vec<Scale>,
     /// R ≥ 1.
     count: usize,
-    /// R / 16 blocks of d entries, each with one column of 16 references. What fills the last block is infinitely far.
+    /// R / 16 blocks, and an even number, of d entries, each with one column of 16 references. What fills the last ones is
+    /// infinitely far.
     blocks: Vec<[f32; LANES]>,
     /// Where the references were in the training table, ascending. Known after a fit only.
     places: Vec<u32>,
@@ -42,13 +46,6 @@ impl PartialEq for References {
     fn eq(&self, other: &Self) -> bool {
         (&self.scales, self.count, &self.blocks) == (&other.scales, other.count, &other.blocks)
     }
-}
-
-/// The nearest references to a row: squared distances in ascending order, of equal ones the first reference first.
-pub(crate) struct Nearest {
-    squares: [f64; MAX_NEIGHBORS],
-    references: [u32; MAX_NEIGHBORS],
-    wanted: usize,
 }
 
 impl References {
@@ -141,12 +138,7 @@ impl References {
 
     /// The nearest references to a scaled row, without one of them if that is the row itself.
     pub(crate) fn nearest(&self, row: &[f32], wanted: usize, itself: Option<u32>) -> Nearest {
-        let count = self.blocks.len() / self.columns();
-        with_blocks(count, |squares, least| {
-            let itself = itself.map(|itself| itself as usize);
-            wide(Compare { references: self, row, itself, squares, least });
-            Nearest::choose(squares, least, wanted)
-        })
+        search::nearest(self, row, wanted, itself)
     }
 
     /// Shares `whole` among the columns by the squared differences from a scaled row to its neighbours: equally if there
@@ -167,114 +159,6 @@ impl References {
     }
 }
 
-/// The squared distances from a row to all references, in blocks; and the least of each half block.
-struct Compare<'a> {
-    references: &'a References,
-    row: &'a [f32],
-    itself: Option<usize>,
-    squares: &'a mut [[f64; LANES]],
-    least: &'a mut [[f64; 2]],
-}
-
-impl Work for Compare<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { references, row, itself, squares: all, least } = self;
-        let blocks = references.blocks.chunks_exact(row.len());
-        for (at, ((block, to), least)) in blocks.zip(all).zip(least).enumerate() {
-            let mut found = squares(row, block);
-            if let Some(itself) = itself.filter(|itself| itself / LANES == at) {
-                found[itself % LANES] = f64::INFINITY;
-            }
-            *to = found;
-            let mut half = LANES / 2;
-            while half > 1 {
-                for lane in 0..half {
-                    let other = found[lane + half];
-                    found[lane] = if other < found[lane] { other } else { found[lane] };
-                }
-                half /= 2;
-            }
-            *least = [found[0], found[1]];
-        }
-    }
-}
-
-impl Nearest {
-    /// The nearest by all squared distances. Of the least of each half block, as many as are wanted are no farther than
-    /// a bound: so are at least as many references, and few more, and only these are put in order.
-    fn choose(squares: &[[f64; LANES]], least: &mut [[f64; 2]], wanted: usize) -> Self {
-        let mut nearest =
-            Self { squares: [f64::INFINITY; MAX_NEIGHBORS], references: [0; MAX_NEIGHBORS], wanted };
-        let least = least.as_flattened_mut();
-        let bound = match least.len() {
-            groups if groups > wanted => *least.select_nth_unstable_by(wanted - 1, f64::total_cmp).1,
-            _ => f64::INFINITY,
-        };
-        for (at, block) in squares.iter().enumerate() {
-            if block.iter().fold(false, |any, &square| any | (square <= bound)) {
-                let first = (at * LANES) as u32;
-                for (reference, &square) in (first..).zip(block) {
-                    if square <= bound && square < nearest.farthest() {
-                        nearest.insert(reference, square);
-                    }
-                }
-            }
-        }
-        nearest
-    }
-
-    /// Squared distances, ascending. Fewer than were asked for only where there are no more references.
-    pub(crate) fn squares(&self) -> &[f64] {
-        let found = self.squares[..self.wanted].partition_point(|square| *square < f64::INFINITY);
-        &self.squares[..found]
-    }
-
-    pub(crate) fn references(&self) -> impl Iterator<Item = u32> {
-        self.references[..self.squares().len()].iter().copied()
-    }
-
-    fn farthest(&self) -> f64 {
-        self.squares[self.wanted - 1]
-    }
-
-    fn insert(&mut self, reference: u32, square: f64) {
-        let mut at = self.wanted - 1;
-        while at > 0 && self.squares[at - 1] > square {
-            self.squares[at] = self.squares[at - 1];
-            self.references[at] = self.references[at - 1];
-            at -= 1;
-        }
-        (self.squares[at], self.references[at]) = (square, reference);
-    }
-}
-
-/// Working memory for so many blocks, without allocation up to the usual number of references.
-fn with_blocks<R>(count: usize, work: impl FnOnce(&mut [[f64; LANES]], &mut [[f64; 2]]) -> R) -> R {
-    const USUAL: usize = USUAL_REFERENCES / LANES;
-    if count <= USUAL {
-        work(&mut [[0.0; LANES]; USUAL][..count], &mut [[0.0; 2]; USUAL][..count])
-    } else {
-        work(&mut vec![[0.0; LANES]; count], &mut vec![[0.0; 2]; count])
-    }
-}
-
-/// The squared distances from a row to the references of one block.
-#[inline(always)]
-fn squares(row: &[f32], block: &[[f32; LANES]]) -> [f64; LANES] {
-    let mut sums = [0.0; LANES];
-    for (&value, references) in row.iter().zip(block) {
-        let value = f64::from(value);
-        for lane in 0..LANES {
-            let difference = value - f64::from(references[lane]);
-            sums[lane] += difference * difference;
-        }
-    }
-    sums
-}
-
 fn into_blocks(values: &[f32], columns: usize) -> Vec<[f32; LANES]> {
     let count = values.len() / columns;
     let entry = |block: usize, column: usize| {
@@ -283,7 +167,7 @@ fn into_blocks(values: &[f32], columns: usize) -> Vec<[f32; LANES]> {
             _ => f32::INFINITY,
         })
     };
-    (0..count.div_ceil(LANES))
+    (0..count.div_ceil(2 * LANES) * 2)
         .flat_map(|block| (0..columns).map(move |column| entry(block, column)))
         .collect()
 }

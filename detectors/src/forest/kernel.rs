@@ -32,6 +32,8 @@ use super::tree::PackedTrees;
 pub use choice::Kernel;
 pub(super) use padded::{LANES, Lanes, Padded};
 pub(super) use transpose::transpose;
+#[cfg(test)]
+pub(crate) use wide::widths;
 pub(crate) use wide::{Work, wide};
 
 /// The most slots that are cast on the stack.

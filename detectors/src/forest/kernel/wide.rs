@@ -39,3 +39,21 @@ fn avx512<W: Work>(work: W) -> W::Output {
 fn avx2<W: Work>(work: W) -> W::Output {
     work.run()
 }
+
+/// Does it with the registers that every processor has, and with each wider kind that this one has.
+#[cfg(test)]
+pub(crate) fn widths<W: Work>() -> Vec<fn(W) -> W::Output> {
+    let mut widths: Vec<fn(W) -> W::Output> = vec![W::run];
+    #[cfg(target_arch = "x86_64")]
+    {
+        if is_x86_feature_detected!("avx2") {
+            // SAFETY: the processor has these instructions; there is no other condition.
+            widths.push(|work| unsafe { avx2(work) });
+        }
+        if is_x86_feature_detected!("avx512f") {
+            // SAFETY: as above.
+            widths.push(|work| unsafe { avx512(work) });
+        }
+    }
+    widths
+}
