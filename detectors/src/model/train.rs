@@ -83,7 +83,7 @@ impl Model {
         let outlyingness: Vec<f64> = ascending.iter().rev().map(|score| -score).collect();
         let facts = Facts {
             features: features.to_vec(),
-            detector: detector.clone(),
+            detector: detector.canonical(),
             threshold_config: threshold.clone(),
             training_rows: rows.rows() as u64,
             flagged_training_share: flagged as f64 / ascending.len() as f64,
