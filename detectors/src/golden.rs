@@ -1,6 +1,8 @@
 //! Golden rows: rows stored with the results that the model had when it was trained, to be compared wherever it is
 //! served. A machine or a kernel that computes differently is refused rather than answering differently.
 
+use crate::matrix::in_range;
+
 /// The most golden rows of a model.
 pub(crate) const MAX_ROWS: usize = 64;
 /// The most values in all golden rows: models of very many columns keep fewer rows, but at least two.
@@ -75,7 +77,9 @@ pub(crate) fn median(rows: &[GoldenRow], column: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len().saturating_sub(1) / 2;
     let median = values.get(middle).copied().unwrap_or_default();
-    format!("{median:.3e}").parse().unwrap_or(median)
+    let rounded = format!("{median:.3e}").parse().unwrap_or(median);
+    // What is at the end of the range may be rounded beyond it.
+    if in_range(rounded) { rounded } else { median }
 }
 
 /// Compares what came out now with what was stored.
@@ -114,6 +118,7 @@ mod tests {
         let rows = [row(-extreme), row(extreme), row(3.0), row(1.234_56), row(-7.0)];
         assert_eq!(median(&rows, 0), 1.235);
         assert_eq!(median(&rows[..2], 0), 0.0);
+        assert_eq!(median(&[row(extreme * 0.999_99)], 0), extreme * 0.999_99);
     }
 
     #[test]
