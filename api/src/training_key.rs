@@ -75,7 +75,7 @@ pub fn canonical(value: &Value) -> String {
 }
 
 fn detector(spec: &AnomalyModelSpec) -> Value {
-    let Value::Object(given) = serde_json::to_value(&spec.detector).unwrap_or_default() else {
+    let Value::Object(given) = serde_json::to_value(spec.detector.canonical()).unwrap_or_default() else {
         return Value::Object(Map::new());
     };
     of_each_kind(given)

@@ -128,6 +128,31 @@ fn features_that_are_left_out_have_a_key_of_their_own_that_never_changes() {
 }
 
 #[test]
+fn an_ensemble_that_spells_out_its_defaults_is_the_default_ensemble() {
+    let spec = |detector: &str| {
+        format!(
+            "features: [{{name: x}}]\n{detector}\ntraining: {{source: {{configMap: {{name: data, key: train.csv}}}}}}\n"
+        )
+    };
+    let members =
+        "isolationForest: {}, robustCovariance: {supportFraction: 0.75}, nearestNeighbors: {seed: 0}";
+    for same in [
+        format!("detector: {{ensemble: {{members: {{{members}}}}}}}"),
+        format!("detector: {{ensemble: {{members: {{{members}}}, weights: {{isolationForest: 1}}}}}}"),
+        "detector: {ensemble: {weights: {}}}".to_owned(),
+    ] {
+        assert_eq!(key(&spec(&same)), key(&spec("")), "{same}");
+    }
+    let other = members.replace("seed: 0", "seed: 1");
+    for other in [
+        format!("detector: {{ensemble: {{members: {{{other}}}}}}}"),
+        "detector: {ensemble: {weights: {nearestNeighbors: 2}}}".to_owned(),
+    ] {
+        assert_ne!(key(&spec(&other)), key(&spec("")), "{other}");
+    }
+}
+
+#[test]
 fn a_spec_that_leaves_out_defaults_has_the_key_of_the_one_that_states_them() {
     let short = "
 features: [{name: x}, {name: y}]

@@ -140,6 +140,7 @@ pub(crate) fn typical(rows: &CheckedMatrix, seed: u64) -> Vec<f64> {
 }
 
 /// The value that 32-bit detectors see. Two values within ±`f32::MAX` can differ by more; the difference stays finite.
+#[inline(always)]
 pub(crate) fn centre(value: f64, median: f64) -> f32 {
     let max = f64::from(f32::MAX);
     (value - median).clamp(-max, max) as f32

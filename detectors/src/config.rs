@@ -119,6 +119,15 @@ macro_rules! detector_config {
             )+
         }
 
+        impl Parameters {
+            /// The name of their detector, as in the resource.
+            pub fn kind(&self) -> &'static str {
+                match self {
+                    $(Self::$name(_) => $kind,)+
+                }
+            }
+        }
+
         $(
             impl From<$config> for DetectorConfig {
                 fn from(config: $config) -> Self {
@@ -150,6 +159,12 @@ impl DetectorConfig {
             Err(ConfigError::NotTrained) => Ok(()),
             other => other.map(drop),
         }
+    }
+
+    /// The same detector without what need not be said: see [`EnsembleConfig::canonical`].
+    #[must_use]
+    pub fn canonical(&self) -> Self {
+        Self { ensemble: self.ensemble.as_ref().map(EnsembleConfig::canonical), ..self.clone() }
     }
 
     /// The name of the member that is given, as in the resource; `None` if there is none or more than one.

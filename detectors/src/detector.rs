@@ -131,6 +131,27 @@ pub enum FitError {
         /// The most there may be.
         max: usize,
     },
+    /// A member of an ensemble.
+    #[error("member {member} of the ensemble: {error}")]
+    Member {
+        /// Its name in the resource.
+        member: &'static str,
+        /// Why it cannot be fitted.
+        error: Box<FitError>,
+    },
+    /// A covariance of many columns, whose entries have 32 bits, with one that these cannot hold.
+    #[error(
+        "values of feature {feature} are so far apart, by its ordinary spread, that the covariance of {columns} columns cannot be \
+         stored in 32 bits: leave the feature out, limit its values, or choose at most {exact} features"
+    )]
+    Beyond32Bits {
+        /// The name of the feature.
+        feature: String,
+        /// Columns of the covariance.
+        columns: usize,
+        /// The most columns with entries of 64 bits.
+        exact: usize,
+    },
 }
 
 macro_rules! fitted {

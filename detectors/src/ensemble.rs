@@ -6,7 +6,7 @@
 //! high only if a row is rare for most of them or very rare for one. C. C. Aggarwal, S. Sathe: *Outlier Ensembles*,
 //! Springer 2017, chapter 5, compare ways to combine scores.
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, Axis};
 
 use crate::calibration::Calibration;
 use crate::config::{EnsembleParameters, Parameters};
@@ -15,7 +15,7 @@ use crate::detector::{Detector, FitError, Fitted, MAX_OUTLYINGNESS};
 use crate::explanation::Level;
 use crate::local_outlier_factor::LocalOutlierFactor;
 use crate::matrix::CheckedMatrix;
-use crate::model::calibration_rows;
+use crate::model::{CHUNK, calibration_rows};
 use crate::nearest_neighbors::NearestNeighbors;
 use crate::scratch::with_scratch;
 use crate::{neighbors, robust_covariance};
@@ -95,18 +95,22 @@ impl Ensemble {
         &self.members
     }
 
-    /// One member after the other: the sum of all parts, in their order.
+    /// One member after the other: the sum of all parts, in their order. `measure` is given the place of its first row.
     fn measure_by(
         &self,
         rows: ArrayView2<'_, f64>,
         measures: &mut [f64],
-        measure: impl Fn(&Fitted, ArrayView2<'_, f64>, &mut [f64]),
+        measure: impl Fn(&Fitted, usize, ArrayView2<'_, f64>, &mut [f64]),
     ) {
-        let mut own = vec![0.0; measures.len()];
+        let mut own = vec![0.0; measures.len().min(CHUNK)];
         measures.fill(0.0);
-        for member in &self.members {
-            measure(&member.fitted, rows, &mut own);
-            measures.iter_mut().zip(&own).for_each(|(sum, &own)| *sum -= member.part(own));
+        let chunks = rows.axis_chunks_iter(Axis(0), CHUNK).zip(measures.chunks_mut(CHUNK));
+        for (chunk, (rows, measures)) in chunks.enumerate() {
+            let own = &mut own[..measures.len()];
+            for member in &self.members {
+                measure(&member.fitted, chunk * CHUNK, rows, own);
+                measures.iter_mut().zip(&*own).for_each(|(sum, &own)| *sum -= member.part(own));
+            }
         }
     }
 }
@@ -129,7 +133,8 @@ impl Detector for Ensemble {
             }
             let sharing =
                 parameters.members()[at..].iter().filter(|(member, _)| has_references(member)).count();
-            let (fitted, own) = fit_member(member, features, rows, bytes / sharing.max(1))?;
+            let (fitted, own) = fit_member(member, features, rows, bytes / sharing.max(1))
+                .map_err(|error| FitError::Member { member: member.kind(), error: Box::new(error) })?;
             bytes = bytes.saturating_sub(bulk(&fitted));
             members.push(Member::new(fitted, *weight, &calibrating, &places));
             for warning in own {
@@ -170,11 +175,13 @@ impl Detector for Ensemble {
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
-        self.measure_by(rows, measures, Fitted::measure);
+        self.measure_by(rows, measures, |fitted, _, rows, own| fitted.measure(rows, own));
     }
 
     fn measure_training(&self, rows: ArrayView2<'_, f64>, at: &[u32], measures: &mut [f64]) {
-        self.measure_by(rows, measures, |fitted, rows, own| fitted.measure_training(rows, at, own));
+        self.measure_by(rows, measures, |fitted, first, rows, own| {
+            fitted.measure_training(rows, &at[first..][..own.len()], own);
+        });
     }
 
     /// Each member by everything that could measure it, the others as usual.

@@ -1,6 +1,8 @@
 //! Golden rows: rows stored with the results that the model had when it was trained, to be compared wherever it is
 //! served. A machine or a kernel that computes differently is refused rather than answering differently.
 
+use crate::matrix::in_range;
+
 /// The most golden rows of a model.
 pub(crate) const MAX_ROWS: usize = 64;
 /// The most values in all golden rows: models of very many columns keep fewer rows, but at least two.
@@ -43,25 +45,26 @@ pub struct GoldenError {
     pub found: String,
 }
 
-/// Chooses golden rows: the one nearest the threshold, the extremes, and 16 quantiles of the measure, each as it is
-/// and moved to an edge of the detector.
-///
-/// `ranked` are indices of rows in ascending order of their measure; `nearest` is one of them.
+/// The ranks, of so many rows in ascending order of their measure, of those that become golden rows.
+pub(crate) fn quantiles(rows: usize) -> impl Iterator<Item = usize> {
+    (0..16).map(move |quantile| quantile * (rows - 1) / 15)
+}
+
+/// Chooses golden rows: the one nearest the threshold, the extremes, and those at the [`quantiles`], each as it is and
+/// moved to an edge of the detector.
 pub(crate) fn choose<'a>(
-    row: impl Fn(u32) -> &'a [f64],
-    ranked: &[u32],
-    nearest: u32,
+    nearest: &[f64],
+    quantiles: impl Iterator<Item = &'a [f64]>,
     edge: impl Fn(&[f64], usize) -> Option<Vec<f64>>,
 ) -> Vec<Vec<f64>> {
-    let columns = row(nearest).len();
-    let mut chosen = vec![row(nearest).to_vec()];
+    let columns = nearest.len();
+    let mut chosen = vec![nearest.to_vec()];
     for extreme in [-f64::from(f32::MAX), f64::from(f32::MAX), 0.0] {
         chosen.push(vec![extreme; columns]);
     }
-    for quantile in 0..16 {
-        let at = row(ranked[quantile * (ranked.len() - 1) / 15]);
-        chosen.extend(edge(at, quantile));
-        chosen.push(at.to_vec());
+    for (quantile, row) in quantiles.enumerate() {
+        chosen.extend(edge(row, quantile));
+        chosen.push(row.to_vec());
     }
     chosen.truncate((MAX_VALUES / columns).clamp(2, MAX_ROWS));
     chosen
@@ -74,7 +77,9 @@ pub(crate) fn median(rows: &[GoldenRow], column: usize) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     let middle = values.len().saturating_sub(1) / 2;
     let median = values.get(middle).copied().unwrap_or_default();
-    format!("{median:.3e}").parse().unwrap_or(median)
+    let rounded = format!("{median:.3e}").parse().unwrap_or(median);
+    // What is at the end of the range may be rounded beyond it.
+    if in_range(rounded) { rounded } else { median }
 }
 
 /// Compares what came out now with what was stored.
@@ -113,6 +118,7 @@ mod tests {
         let rows = [row(-extreme), row(extreme), row(3.0), row(1.234_56), row(-7.0)];
         assert_eq!(median(&rows, 0), 1.235);
         assert_eq!(median(&rows[..2], 0), 0.0);
+        assert_eq!(median(&[row(extreme * 0.999_99)], 0), extreme * 0.999_99);
     }
 
     #[test]
@@ -146,10 +152,8 @@ mod tests {
 
     #[test]
     fn very_wide_models_keep_few_golden_rows() {
-        let row = vec![1.0; 10_000];
-        let chosen = choose(|_| &row, &[0, 1, 2], 1, |row, _| Some(row.to_vec()));
-        assert_eq!(chosen.len(), 2);
-        let narrow = [1.0];
-        assert_eq!(choose(|_| &narrow, &[0], 0, |row, _| Some(row.to_vec())).len(), 36);
+        let chosen = |row: &[f64]| choose(row, quantiles(3).map(|_| row), |row, _| Some(row.to_vec())).len();
+        assert_eq!(chosen(&[1.0; 10_000]), 2);
+        assert_eq!(chosen(&[1.0]), 36);
     }
 }

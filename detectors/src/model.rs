@@ -5,7 +5,7 @@
 mod size;
 mod train;
 
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, Axis};
 
 use crate::calibration::{Calibration, severity};
 use crate::config::{DetectorConfig, ThresholdConfig};
@@ -21,6 +21,9 @@ use crate::threshold::Line;
 pub use train::TrainError;
 pub(crate) use train::calibration_rows;
 pub(crate) use train::check_features;
+
+/// Rows that are measured at a time: what scoring a table takes besides its results is bounded by this.
+pub(crate) const CHUNK: usize = 4_096;
 
 /// A trained model. Made by [`Model::train`] or read by [`Model::decode`].
 #[derive(Clone, Debug)]
@@ -52,6 +55,11 @@ impl Calibrated {
     fn severity(&self, Outcome { score, is_inlier, .. }: Outcome) -> f64 {
         severity(is_inlier, self.calibration.surprise(-score), self.threshold_surprise)
     }
+}
+
+/// 0 for −0, any other number as it is: nobody is told a score of "-0.0".
+fn unsigned_zero(value: f64) -> f64 {
+    value + 0.0
 }
 
 /// What is known about a model besides its mathematics.
@@ -130,7 +138,8 @@ impl Model {
     /// The slice has not length d; see [`Model::features`].
     pub fn explain_into(&self, row: &[f64], contributions: &mut [f64]) -> Result<Level, RowError> {
         self.check(row)?;
-        Ok(self.fitted.explain_row(row, contributions))
+        let Level { baseline, value } = self.fitted.explain_row(row, contributions);
+        Ok(Level { baseline: unsigned_zero(baseline), value: unsigned_zero(value) })
     }
 
     fn check(&self, row: &[f64]) -> Result<(), RowError> {
@@ -164,9 +173,14 @@ impl Model {
     pub fn score_rows(&self, rows: &CheckedMatrix) -> Vec<Scored> {
         let accepted = || rows.as_slice().iter().all(|&value| self.fitted.accepts(value));
         assert!(!rows.may_lack_values() || accepted(), "a value that the model does not accept");
-        let mut measures = vec![0.0; rows.rows()];
-        self.fitted.measure(rows.view(), &mut measures);
-        measures.into_iter().map(|measure| self.scored(self.outcome(measure))).collect()
+        let mut scored = Vec::with_capacity(rows.rows());
+        let mut measures = vec![0.0; rows.rows().min(CHUNK)];
+        for rows in rows.view().axis_chunks_iter(Axis(0), CHUNK) {
+            let measures = &mut measures[..rows.nrows()];
+            self.fitted.measure(rows, measures);
+            scored.extend(measures.iter().map(|&measure| self.scored(self.outcome(measure))));
+        }
+        scored
     }
 
     fn outcome(&self, measure: f64) -> Outcome {
@@ -174,8 +188,9 @@ impl Model {
     }
 
     fn scored(&self, outcome: Outcome) -> Scored {
-        let severity = self.calibration.as_ref().map(|calibrated| calibrated.severity(outcome));
-        Scored { is_inlier: outcome.is_inlier, anomaly_score: outcome.score, severity }
+        let severity =
+            self.calibration.as_ref().map(|calibrated| unsigned_zero(calibrated.severity(outcome)));
+        Scored { is_inlier: outcome.is_inlier, anomaly_score: unsigned_zero(outcome.score), severity }
     }
 
     /// The columns' names, in the order of the vector.
@@ -195,7 +210,7 @@ impl Model {
 
     /// The threshold in the scale of the anomaly score: a row is anomalous iff its score is below.
     pub fn threshold(&self) -> f64 {
-        self.line.threshold
+        unsigned_zero(self.line.threshold)
     }
 
     /// The number of rows it was trained on; 0 if that is not known.
@@ -221,7 +236,7 @@ impl Model {
             return scores.fold((f64::MAX, f64::MIN), |(low, high), score| (low.min(score), high.max(score)));
         };
         let (least, most) = calibration.range();
-        (-most, -least)
+        (unsigned_zero(-most), unsigned_zero(-least))
     }
 
     /// The share of the training rows with a lower score, half of those with an equal one among them; exact at some

@@ -15,6 +15,10 @@ pub const MAX_COLUMNS: usize = 1_024;
 pub const MAX_SCORE_QUANTILES: usize = 20;
 /// Quantiles of a column come from this many rows at most; what is counted is counted over all.
 const MOST_SORTED: usize = 65_536;
+/// Which quantiles of a column are looked at, deciles among them.
+const PERCENTS: [usize; 11] = [1, 10, 20, 30, 40, 50, 60, 70, 80, 90, 99];
+/// Columns whose quantiles are found at a time.
+const SORTED_AT_ONCE: usize = 16;
 const SAMPLE_PURPOSE: &[u8; 16] = b"reference-sample";
 
 /// Which quantiles of the score are kept, in thousandths: anomalies have low scores, so the low end is closer.
@@ -66,7 +70,7 @@ impl Reference {
     /// Of columns that are known, and scores in ascending order.
     pub(crate) fn of(columns: Vec<ColumnReference>, ascending_scores: &[f64]) -> Self {
         let mut score = Bins::between_deciles(ascending_scores, ascending_scores[0]);
-        ascending_scores.iter().for_each(|&value| score.count(value));
+        score.count_ascending(ascending_scores);
         Self {
             columns,
             score,
@@ -116,7 +120,7 @@ impl Reference {
 }
 
 impl Bins {
-    /// Empty bins between the deciles of some ascending values; `min` is the smallest of all values.
+    /// Empty bins between the deciles of some values, which are in their places; `min` is the smallest of all values.
     fn between_deciles(sorted: &[f64], min: f64) -> Self {
         let mut edges = distinct((1..MAX_BINS).map(|tenth| quantile(sorted, tenth, MAX_BINS)));
         // A bin that holds one value only says nothing of what is below it. Below is what is so in 32 bits, too.
@@ -169,53 +173,124 @@ impl Bins {
         counts.into_iter().map(|count| (count + 0.5) / all).collect()
     }
 
-    fn count(&mut self, value: f64) {
-        if value.is_nan() {
-            self.missing += 1;
-            return;
+    fn count_ascending(&mut self, values: &[f64]) {
+        let ends =
+            self.edges.iter().map(|edge| values.partition_point(|value| value <= edge)).chain([values.len()]);
+        let mut begin = 0;
+        for (count, end) in self.counts.iter_mut().zip(ends) {
+            *count += (end - begin) as u32;
+            begin = end;
         }
-        let bin = self.bin(value);
-        self.counts[bin] += 1;
     }
 }
 
 fn columns(rows: &CheckedMatrix, seed: u64) -> Vec<ColumnReference> {
-    let width = rows.columns();
+    let width = rows.columns().min(MAX_COLUMNS);
+    let ranges = ranges(rows, width);
     let mut sampled: Vec<u32> = (0..rows.rows() as u32).collect();
     if rows.rows() > MOST_SORTED {
         let mut random = Random::new(seed, SAMPLE_PURPOSE, 0);
         Urn::new(rows.rows() as u32).draw(MOST_SORTED as u32, &mut random, &mut sampled);
+        // Their order does not matter, and in this one they are near each other in memory.
+        sampled.sort_unstable();
     }
-    let mut sorted = Vec::with_capacity(sampled.len());
-    let mut columns: Vec<ColumnReference> = (0..width.min(MAX_COLUMNS))
-        .map(|column| {
-            let all = || rows.as_slice().iter().skip(column).step_by(width).copied();
-            let (mut min, mut max) =
-                all().fold((f64::MAX, f64::MIN), |(min, max), value| (value.min(min), value.max(max)));
-            sorted.clear();
-            sorted.extend(sampled.iter().map(|&row| rows.row(row as usize)[column]));
-            drop_missing(rows, &mut sorted);
-            if min > max {
-                // No row has a value here.
-                (min, max) = (0.0, 0.0);
-            }
-            // (of a column that has hardly a value, the drawn rows may have none)
-            sorted.iter_mut().for_each(|value| *value = value.clamp(min, max));
-            sorted.sort_unstable_by(f64::total_cmp);
-            let at = |percent| quantile(&sorted, percent, 100);
-            let bins = Bins::between_deciles(&sorted, min);
-            ColumnReference { min, low: at(1), median: at(50), high: at(99), max, bins }
-        })
-        .collect();
-    for row in rows.as_slice().chunks_exact(width) {
-        columns.iter_mut().zip(row).for_each(|(column, &value)| column.bins.count(value));
+    let mut columns = Vec::with_capacity(width);
+    let mut block = vec![Vec::with_capacity(sampled.len()); width.min(SORTED_AT_ONCE)];
+    for first in (0..width).step_by(SORTED_AT_ONCE) {
+        let ranges = &ranges[first..width.min(first + SORTED_AT_ONCE)];
+        block.iter_mut().for_each(Vec::clear);
+        for &row in &sampled {
+            block
+                .iter_mut()
+                .zip(&rows.row(row as usize)[first..])
+                .for_each(|(column, &value)| column.push(value));
+        }
+        columns.extend(block.iter_mut().zip(ranges).map(|(values, &range)| {
+            drop_missing(rows, values);
+            column(values, range)
+        }));
     }
+    let mut tallies: Vec<Tally> = columns.iter().map(|column| Tally::new(&column.bins)).collect();
+    for row in rows.as_slice().chunks_exact(rows.columns()) {
+        tallies.iter_mut().zip(row).for_each(|(tally, &value)| tally.count(value));
+    }
+    columns.iter_mut().zip(tallies).for_each(|(column, tally)| tally.into_bins(&mut column.bins));
     columns
 }
 
-/// The smallest value that at least part/whole of the values do not exceed.
+/// A column's bins while they are counted in: as many for each, so that the loops over them have no end to look for.
+struct Tally {
+    /// What is not there is above all values.
+    edges: [f64; MAX_BINS - 1],
+    /// Those without a value last.
+    counts: [u32; MAX_BINS + 1],
+}
+
+impl Tally {
+    fn new(bins: &Bins) -> Self {
+        let mut edges = [f64::INFINITY; MAX_BINS - 1];
+        edges[..bins.edges.len()].copy_from_slice(&bins.edges);
+        Self { edges, counts: [0; MAX_BINS + 1] }
+    }
+
+    fn into_bins(self, bins: &mut Bins) {
+        bins.counts.iter_mut().zip(self.counts).for_each(|(to, count)| *to = count);
+        bins.missing = self.counts[MAX_BINS];
+    }
+
+    fn count(&mut self, value: f64) {
+        let bin: usize = self.edges.iter().map(|&edge| usize::from(value > edge)).sum();
+        self.counts[if value.is_nan() { MAX_BINS } else { bin }] += 1;
+    }
+}
+
+/// The smallest and the largest value of each column; zeros where no row has a value.
+fn ranges(rows: &CheckedMatrix, width: usize) -> Vec<(f64, f64)> {
+    let mut ranges = vec![(f64::MAX, f64::MIN); width];
+    for row in rows.as_slice().chunks_exact(rows.columns()) {
+        for (range, &value) in ranges.iter_mut().zip(row) {
+            let (min, max) = *range;
+            *range = (if value <= min { value } else { min }, if value >= max { value } else { max });
+        }
+    }
+    ranges.into_iter().map(|range| if range.0 > range.1 { (0.0, 0.0) } else { range }).collect()
+}
+
+/// A column's quantiles from some of its values, and bins that nothing has been counted in.
+fn column(values: &mut [f64], (min, max): (f64, f64)) -> ColumnReference {
+    // (of a column that has hardly a value, the drawn rows may have none)
+    values.iter_mut().for_each(|value| *value = value.clamp(min, max));
+    let mut places = PERCENTS.map(|percent| place(values.len(), percent, 100)).to_vec();
+    places.dedup();
+    put_in_place(values, &places, 0);
+    let at = |percent| quantile(values, percent, 100);
+    ColumnReference {
+        min,
+        low: at(1),
+        median: at(50),
+        high: at(99),
+        max,
+        bins: Bins::between_deciles(values, min),
+    }
+}
+
+/// Puts those values where they would be in ascending order that belong to some places, all different and ascending, in
+/// a table of which these values begin at `first`.
+fn put_in_place(values: &mut [f64], places: &[usize], first: usize) {
+    let (lower, upper) = places.split_at(places.len() / 2);
+    let Some((&place, upper)) = upper.split_first() else { return };
+    let (below, _, above) = values.select_nth_unstable_by(place - first, f64::total_cmp);
+    put_in_place(below, lower, first);
+    put_in_place(above, upper, place + 1);
+}
+
+/// The smallest value that at least part/whole of the values do not exceed. They are in order, or that one is in its place.
 fn quantile(sorted: &[f64], part: usize, whole: usize) -> f64 {
-    sorted[(part * sorted.len()).div_ceil(whole).max(1) - 1]
+    sorted[place(sorted.len(), part, whole)]
+}
+
+fn place(count: usize, part: usize, whole: usize) -> usize {
+    (part * count).div_ceil(whole).max(1) - 1
 }
 
 /// Ascending values, each once.

@@ -157,7 +157,12 @@ impl Detector for RobustCovariance {
             if estimate.shrinkage > 0.0 {
                 warnings.push(regularised(estimate.shrinkage, rows.rows(), used.len()));
             }
-            (estimate.center, narrowed(estimate.factor))
+            let factor = narrowed(estimate.factor).map_err(|row| FitError::Beyond32Bits {
+                feature: features.get(used[row] as usize).cloned().unwrap_or_default(),
+                columns: used.len(),
+                exact: WIDE - 1,
+            })?;
+            (estimate.center, factor)
         };
         Ok((Self { columns, used, scales, center, factor }, warnings))
     }
@@ -226,12 +231,22 @@ fn regularised(shrinkage: f64, rows: usize, columns: usize) -> Warning {
 }
 
 /// With 32-bit entries where the factor is large, so that the model file is half as large.
-fn narrowed(factor: Factor) -> Factor {
+///
+/// # Errors
+/// The first row with an entry, or without a diagonal, that 32 bits can hold.
+fn narrowed(factor: Factor) -> Result<Factor, usize> {
     if RobustCovariance::entry_bytes(factor.size()) == 8 {
-        return factor;
+        return Ok(factor);
     }
-    let entries = factor.entries().iter().map(|&entry| f64::from(entry as f32)).collect();
-    Factor::packed(factor.size(), entries)
+    let entries: Vec<f64> = factor.entries().iter().map(|&entry| f64::from(entry as f32)).collect();
+    let lost = |&row: &usize| {
+        let row = &entries[row * (row + 1) / 2..][..=row];
+        !row.iter().all(|entry| entry.is_finite()) || row.last().is_none_or(|&diagonal| diagonal <= 0.0)
+    };
+    match (0..factor.size()).find(lost) {
+        Some(row) => Err(row),
+        None => Ok(Factor::packed(factor.size(), entries)),
+    }
 }
 
 #[cfg(test)]

@@ -71,8 +71,12 @@ pub(crate) fn scale(values: &mut [f64], width: Width) -> Scale {
         }
         Width::Deviation => 0.0,
     };
-    let width = if robust > 0.0 { robust } else { standard_deviation(values, center) };
-    Scale { center, width }
+    if robust > 0.0 {
+        return Scale { center, width: robust };
+    }
+    // A sum depends on the order of its parts, and what a selection leaves is up to the standard library's version.
+    values.sort_unstable_by(f64::total_cmp);
+    Scale { center, width: standard_deviation(values, center) }
 }
 
 /// The middle value, or the mean of the two middle ones. There must be at least one.
@@ -155,6 +159,16 @@ mod tests {
         }
         assert_eq!(of(&[4.0; 3], Width::Iqr), Scale { center: 4.0, width: 0.0 });
         assert_eq!(of(&[4.0; 3], Width::Iqr).apply(9.0), 0.0);
+    }
+
+    #[test]
+    fn a_standard_deviation_is_that_of_the_values_and_not_of_their_order() {
+        let ascending: Vec<f64> = (0..3_000).map(|at| (f64::from(at) * 0.1).sin().powi(99)).collect();
+        let expected = of(&ascending, Width::Deviation);
+        for step in [1_009, 1_789, 2_999] {
+            let other: Vec<f64> = (0..3_000).map(|at| ascending[at * step % 3_000]).collect();
+            assert_eq!(of(&other, Width::Deviation), expected, "every {step}th");
+        }
     }
 
     #[test]

@@ -48,6 +48,7 @@ fn examine(kind: &str, what: &str, model: &Model, rows: &CheckedMatrix) {
     }
     let nudged = |value: f64| if value.next_up().abs() <= MAX { value.next_up() } else { value };
     queries.push(rows.row(0).iter().copied().map(nudged).collect());
+    queries.push(model.typical_row());
 
     let many = CheckedMatrix::from_vec(queries.concat(), columns).unwrap();
     let together = decoded.score_rows(&many);
@@ -56,6 +57,9 @@ fn examine(kind: &str, what: &str, model: &Model, rows: &CheckedMatrix) {
         assert_eq!(scored, together, "{}", context());
         assert!(scored.anomaly_score.is_finite() && scored.anomaly_score <= 0.0, "{}: {scored:?}", context());
         let severity = scored.severity.unwrap();
+        for number in [scored.anomaly_score, severity] {
+            assert!(number != 0.0 || number.is_sign_positive(), "{}: {scored:?}", context());
+        }
         assert!((0.0..=10.0).contains(&severity), "{}: {scored:?}", context());
         assert_eq!(scored.is_inlier, severity <= 1.0, "{}: {scored:?}", context());
         let explained = model.explain(query).unwrap();

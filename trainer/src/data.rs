@@ -43,11 +43,11 @@ pub fn read_csv(
     columns.missing = missing == Missing::Route;
 
     let mut values = Vec::new();
-    while let Some((line, text)) = records.next_text().map_err(located)? {
-        if !columns.read_plain(text, &mut values) {
-            let record = records::record(line, text).map_err(located)?;
-            columns.read(&record, &mut values).map_err(|fault| fault.into_error(origin, line))?;
-        }
+    while let Some((line, text)) =
+        records.next_text_but(|text| columns.read_plain(text, &mut values)).map_err(located)?
+    {
+        let record = records::record(line, text).map_err(located)?;
+        columns.read(&record, &mut values).map_err(|fault| fault.into_error(origin, line))?;
     }
     if values.is_empty() {
         return Err(located(Problem::NoRows.into()));
@@ -95,36 +95,39 @@ impl Columns {
         Ok(Self { wanted, width: names.len(), places, missing: false })
     }
 
-    /// Appends the values of a record of numbers; false, and nothing appended, where it is not that simple.
-    fn read_plain(&self, text: &str, values: &mut Vec<f64>) -> bool {
+    /// Appends the values of a line of numbers, and of whatever ASCII where nothing is read; false, and nothing appended,
+    /// where it is not that simple.
+    fn read_plain(&self, line: &[u8], values: &mut Vec<f64>) -> bool {
         let begin = values.len();
         values.resize(begin + self.wanted.len(), f64::NAN);
-        let simple = self.fill(text, &mut values[begin..]);
+        let simple = self.fill(line, &mut values[begin..]);
         if !simple {
             values.truncate(begin);
         }
         simple
     }
 
-    fn fill(&self, text: &str, row: &mut [f64]) -> bool {
-        let mut rest = text;
+    fn fill(&self, line: &[u8], row: &mut [f64]) -> bool {
+        let mut rest = line;
         for (index, place) in self.places.iter().enumerate() {
-            let ends = |end: usize| rest.as_bytes().get(end).is_none_or(|&byte| byte == b',');
-            let plain = place.and_then(|_| plain::number(rest.as_bytes())).filter(|(_, end)| ends(*end));
-            let end = match plain {
-                Some((_, end)) => end,
-                None => rest.bytes().position(|byte| byte == b',' || byte == b'"').unwrap_or(rest.len()),
+            let end = match *place {
+                None => cell_end(rest),
+                Some(place) => match plain::number(rest).filter(|&(_, end)| ends(rest, end)) {
+                    Some((value, end)) => {
+                        row[place] = value;
+                        end
+                    }
+                    None => {
+                        let end = cell_end(rest);
+                        let Some(Ok(value)) = std::str::from_utf8(&rest[..end]).ok().map(number) else {
+                            return false;
+                        };
+                        row[place] = value;
+                        end
+                    }
+                },
             };
-            if let Some(place) = *place {
-                row[place] = match plain {
-                    Some((value, _)) => value,
-                    None => match number(&rest[..end]) {
-                        Ok(value) => value,
-                        Err(_) => return false,
-                    },
-                };
-            }
-            match rest.as_bytes().get(end) {
+            match rest.get(end) {
                 Some(b',') => rest = &rest[end + 1..],
                 // A feature that is named twice has been given a value once.
                 None => return index + 1 == self.width && !row.iter().any(|value| value.is_nan()),
@@ -149,6 +152,17 @@ impl Columns {
         }
         Ok(())
     }
+}
+
+/// Whether a cell ends here.
+fn ends(text: &[u8], at: usize) -> bool {
+    text.get(at).is_none_or(|&byte| byte == b',')
+}
+
+/// Where the next cell ends, or holds what is no ordinary ASCII: a quote, a control character, a byte of another alphabet.
+fn cell_end(text: &[u8]) -> usize {
+    let other = |&byte: &u8| matches!(byte, b',' | b'"') || !(b' '..=b'~').contains(&byte);
+    text.iter().position(other).unwrap_or(text.len())
 }
 
 /// The index of the one column with this name.

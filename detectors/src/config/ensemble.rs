@@ -37,7 +37,7 @@ impl EnsembleParameters {
         &self.members
     }
 
-    /// Whether nobody chose the members.
+    /// Whether the members are those that an ensemble has that names none.
     pub fn is_default(&self) -> bool {
         self.is_default
     }
@@ -96,7 +96,19 @@ macro_rules! ensemble_members {
                 if members.len() < 2 {
                     return Err(ConfigError::TooFewMembers { given: members.len() });
                 }
-                Ok(EnsembleParameters { members, is_default: self.members.is_none() })
+                Ok(EnsembleParameters { members, is_default: self.canonical().members.is_none() })
+            }
+
+            /// The same ensemble without what need not be said: the usual members, and weights of 1. The model files of
+            /// configurations with one canonical form are the same.
+            #[must_use]
+            pub fn canonical(&self) -> Self {
+                let members = self.members.clone().filter(|members| *members != usual_members());
+                let counts = |weight: &f64| *weight != 1.0;
+                let weights = self.weights.as_ref().map(|weights| EnsembleWeights {
+                    $($member: weights.$member.filter(counts),)+
+                });
+                Self { members, weights: weights.filter(|weights| *weights != EnsembleWeights::default()) }
             }
         }
     };
@@ -186,6 +198,22 @@ mod tests {
         assert_eq!(kinds, [true; 3]);
         assert!(parameters.is_default());
         assert_eq!(serde_json::to_string(&EnsembleConfig::default()).unwrap(), "{}");
+    }
+
+    #[test]
+    fn an_ensemble_that_spells_out_what_it_need_not_is_the_default() {
+        let usual = r#"{"members": {"nearestNeighbors": {}, "isolationForest": {"trees": 100}, "robustCovariance": {}}"#;
+        for same in [format!("{usual}}}"), format!(r#"{usual}, "weights": {{"robustCovariance": 1}}}}"#)] {
+            assert_eq!(config(&same).canonical(), EnsembleConfig::default(), "{same}");
+            assert_eq!(config(&same).check(), EnsembleConfig::default().check(), "{same}");
+        }
+        for other in [
+            r#"{"members": {"isolationForest": {"seed": 1}, "robustCovariance": {}, "nearestNeighbors": {}}}"#,
+            r#"{"members": {"isolationForest": {}, "nearestNeighbors": {}}}"#,
+            r#"{"weights": {"isolationForest": 2.0}}"#,
+        ] {
+            assert_eq!(config(other).canonical(), config(other), "{other}");
+        }
     }
 
     #[test]

@@ -75,22 +75,23 @@ impl Model {
 
         let measured = Measured::new(&fitted, rows, Fitted::seed(&parameters), MAX_CALIBRATION_ROWS);
         warnings.extend(measured.sampled_warning(rows.rows()));
-        let ascending = measured.ascending_scores(&fitted);
+        let by_rank: Vec<f64> = measured.ascending.iter().map(|&measure| fitted.score(measure)).collect();
+        let ascending = in_order(&by_rank);
         let line = Line::find(asked, &ascending, |measure| fitted.score(measure));
-        let flagged = measured.measures.iter().filter(|&&measure| !line.is_inlier(measure)).count();
+        let flagged = measured.ascending.iter().filter(|&&measure| !line.is_inlier(measure)).count();
         warnings.extend(threshold::tied_scores(asked, flagged, ascending.len()));
 
-        let outlyingness: Vec<f64> = ascending.iter().rev().map(|score| -score).collect();
         let facts = Facts {
             features: features.to_vec(),
-            detector: detector.clone(),
+            detector: detector.canonical(),
             threshold_config: threshold.clone(),
             training_rows: rows.rows() as u64,
             flagged_training_share: flagged as f64 / ascending.len() as f64,
             warnings,
         };
-        let chosen = choose_golden_rows(&fitted, &measured, &line);
+        let chosen = choose_golden_rows(&fitted, &measured, &by_rank, &line);
         let reference = Reference::new(rows, &ascending, Fitted::seed(&parameters));
+        let outlyingness: Vec<f64> = ascending.iter().rev().map(|score| -score).collect();
         let calibration = Calibration::new(&outlyingness);
         let mut model = Self::from_parts(facts, fitted, line, Some(calibration), Vec::new(), Some(reference));
         model.golden = chosen
@@ -122,26 +123,27 @@ pub(crate) fn check_features(features: &[String], columns: usize) -> Result<(), 
 struct Measured<'a> {
     rows: Cow<'a, CheckedMatrix>,
     measures: Vec<f64>,
-    /// Indices in ascending order of measure; equal ones in the order of the rows.
-    ranked: Vec<u32>,
+    /// The same in order: a rank is a place here.
+    ascending: Vec<f64>,
 }
 
 impl<'a> Measured<'a> {
     fn new(fitted: &Fitted, rows: &'a CheckedMatrix, seed: u64, most: usize) -> Self {
-        let (rows, mut ranked) = chosen_rows(rows, seed, most);
+        let (rows, places) = chosen_rows(rows, seed, most);
         let mut measures = vec![0.0; rows.rows()];
-        fitted.measure_training(rows.view(), &ranked, &mut measures);
-        (0..).zip(&mut ranked).for_each(|(place, row)| *row = place);
-        ranked.sort_by(|&a, &b| measures[a as usize].total_cmp(&measures[b as usize]));
-        Self { rows, measures, ranked }
+        fitted.measure_training(rows.view(), &places, &mut measures);
+        let mut ascending = measures.clone();
+        ascending.sort_unstable_by(f64::total_cmp);
+        Self { rows, measures, ascending }
     }
 
-    fn ascending_scores(&self, fitted: &Fitted) -> Vec<f64> {
-        let mut scores: Vec<f64> =
-            self.ranked.iter().map(|&row| fitted.score(self.measures[row as usize])).collect();
-        // Already in order, unless the rounding of a score put two neighbours out of it.
-        scores.sort_by(f64::total_cmp);
-        scores
+    /// The row with the measure of a rank; of equal ones the first row has the first rank.
+    fn row(&self, rank: usize) -> &[f64] {
+        let measure = self.ascending[rank];
+        let first = self.ascending.partition_point(|other| other.total_cmp(&measure).is_lt());
+        let equal = |(_, other): &(usize, &f64)| other.to_bits() == measure.to_bits();
+        let place = self.measures.iter().enumerate().filter(equal).nth(rank - first).map(|(place, _)| place);
+        self.rows.row(place.unwrap_or_default())
     }
 
     fn sampled_warning(&self, all: usize) -> Option<Warning> {
@@ -179,15 +181,26 @@ fn sample(rows: usize, seed: u64, count: usize) -> Vec<u32> {
     drawn
 }
 
-fn choose_golden_rows(fitted: &Fitted, measured: &Measured<'_>, line: &Line) -> Vec<Vec<f64>> {
-    let distance = |row: u32| (fitted.score(measured.measures[row as usize]) - line.threshold).abs();
-    let nearest = measured.ranked.iter().copied().min_by(|&a, &b| distance(a).total_cmp(&distance(b)));
-    let mut chosen = golden::choose(
-        |row| measured.rows.row(row as usize),
-        &measured.ranked,
-        nearest.unwrap_or(0),
-        |row, which| fitted.edge(row, which),
-    );
+/// Scores in ascending order. They are, by rank, unless the rounding of a score put two neighbours out of it.
+fn in_order(by_rank: &[f64]) -> Cow<'_, [f64]> {
+    if by_rank.is_sorted_by(|a, b| a.total_cmp(b).is_le()) {
+        return Cow::Borrowed(by_rank);
+    }
+    let mut ascending = by_rank.to_vec();
+    ascending.sort_by(f64::total_cmp);
+    Cow::Owned(ascending)
+}
+
+fn choose_golden_rows(
+    fitted: &Fitted,
+    measured: &Measured<'_>,
+    scores_by_rank: &[f64],
+    line: &Line,
+) -> Vec<Vec<f64>> {
+    let distances = scores_by_rank.iter().map(|score| (score - line.threshold).abs()).enumerate();
+    let nearest = distances.min_by(|(_, a), (_, b)| a.total_cmp(b)).map_or(0, |(rank, _)| rank);
+    let quantiles = golden::quantiles(scores_by_rank.len()).map(|rank| measured.row(rank));
+    let mut chosen = golden::choose(measured.row(nearest), quantiles, |row, which| fitted.edge(row, which));
     if fitted.accepts(f64::NAN) {
         // One row lacks a value, in the place of an extreme.
         let mut lacking = chosen[0].clone();
@@ -200,7 +213,7 @@ fn choose_golden_rows(fitted: &Fitted, measured: &Measured<'_>, line: &Line) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::IsolationForestConfig;
+    use crate::config::{IsolationForestConfig, RobustZScoreConfig};
 
     fn names(names: &[&str]) -> Vec<String> {
         names.iter().map(|&name| name.to_owned()).collect()
@@ -250,6 +263,33 @@ mod tests {
             single.golden = vec![single.golden.swap_remove(row)];
             assert_eq!(single.verify_golden_rows(), Ok(()));
         }
+    }
+
+    #[test]
+    fn an_ensemble_that_spells_out_its_defaults_is_the_default_to_the_byte() {
+        let file = |detector: &str| {
+            let detector = serde_json::from_str(detector).unwrap();
+            Model::train(&names(&["a", "b"]), &detector, &Default::default(), &ramp(60)).unwrap().encode()
+        };
+        let members = r#"{"isolationForest": {}, "robustCovariance": {}, "nearestNeighbors": {}}"#;
+        let spelled_out =
+            format!(r#"{{"ensemble": {{"members": {members}, "weights": {{"isolationForest": 1}}}}}}"#);
+        assert_eq!(file(&spelled_out), file(r#"{"ensemble": {}}"#));
+    }
+
+    #[test]
+    fn a_rank_is_that_of_a_stable_sort() {
+        let parameters = DetectorConfig::from(RobustZScoreConfig::default()).check().unwrap();
+        let rows =
+            CheckedMatrix::from_vec((0..3_000).map(|row| f64::from(row * 7_919 % 311)).collect(), 1).unwrap();
+        let (fitted, _) = Fitted::fit(&parameters, &names(&["a"]), &rows).unwrap();
+        let measured = Measured::new(&fitted, &rows, 7, 5_000);
+        let mut ranked: Vec<usize> = (0..3_000).collect();
+        ranked.sort_by(|&a, &b| measured.measures[a].total_cmp(&measured.measures[b]));
+        // (places in memory, as many rows are equal)
+        let places = (0..3_000).map(|rank| measured.row(rank).as_ptr());
+        assert!(places.eq(ranked.iter().map(|&row| rows.row(row).as_ptr())));
+        assert_eq!(*in_order(&[-2.0, -1.0, -1.5, -0.0, 0.0]), [-2.0, -1.5, -1.0, -0.0, 0.0]);
     }
 
     #[test]

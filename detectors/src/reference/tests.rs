@@ -47,6 +47,43 @@ fn the_range_of_a_column_is_that_of_all_rows_and_its_median_is_in_the_middle() {
 }
 
 #[test]
+fn quantiles_are_those_of_a_sorted_column() {
+    for count in [1, 2, 3, 10, 11, 99, 100, 101, 1_000] {
+        let mut sorted: Vec<f64> = (0..count).map(|at| f64::from(at * 7_919 % 503) - 250.0).collect();
+        let found = column(&sorted);
+        sorted.sort_unstable_by(f64::total_cmp);
+        let expected = [1, 50, 99].map(|percent| quantile(&sorted, percent, 100));
+        assert_eq!([found.low, found.median, found.high], expected, "{count}");
+        let edges = Bins::between_deciles(&sorted, sorted[0]).edges;
+        assert_eq!(found.bins.edges, edges, "{count}");
+    }
+}
+
+#[test]
+fn every_row_of_every_column_is_counted_in_its_bin() {
+    let value = |row: usize, column: usize| match (row * 7_919 + column * 31) % 101 {
+        0 if column == 2 => f64::NAN,
+        step => (step / (column + 1)) as f64,
+    };
+    for rows in [1, 15, 16, 17, 100, 1_003] {
+        let values = (0..rows * 3).map(|at| value(at / 3, at % 3)).collect();
+        let table = CheckedMatrix::with_missing(values, 3).unwrap();
+        let found = Reference::new(&table, &[-0.5], 16);
+        for (column, ColumnReference { bins, .. }) in found.columns.iter().enumerate() {
+            let mut expected = vec![0; bins.counts.len()];
+            let numbers = (0..rows).map(|row| value(row, column)).filter(|value| !value.is_nan());
+            numbers.for_each(|value| expected[bins.bin(value)] += 1);
+            let there = expected.iter().sum::<u32>() as usize;
+            assert_eq!(
+                (bins.counts(), bins.missing() as usize),
+                (&expected[..], rows - there),
+                "{rows} {column}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_large_table_is_counted_as_a_whole_though_few_of_its_rows_are_sorted() {
     let rows = MOST_SORTED + 40_000;
     let column =

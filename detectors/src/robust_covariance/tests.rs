@@ -247,3 +247,20 @@ fn only_some_rows_of_very_many_take_part_whatever_their_order() {
     let places: std::collections::HashSet<u32> = chosen.iter().map(|row| row % 1_000).collect();
     assert!(places.len() > 500, "{}", places.len());
 }
+
+#[test]
+fn a_factor_that_32_bits_cannot_hold_is_refused_by_its_row() {
+    let with = |size: usize, row: usize, column: usize, entry: f64| {
+        let entries =
+            (0..size).flat_map(|row| (0..=row).map(move |column| f64::from(u8::from(row == column))));
+        let mut entries: Vec<f64> = entries.collect();
+        entries[row * (row + 1) / 2 + column] = entry;
+        narrowed(Factor::packed(size, entries)).map(|factor| factor.entries()[row * (row + 1) / 2 + column])
+    };
+    assert_eq!(with(WIDE, 7, 3, 0.1), Ok(f64::from(0.1_f32)));
+    assert_eq!(with(WIDE, 7, 3, 1e39), Err(7));
+    assert_eq!(with(WIDE, 9, 9, 1e-60), Err(9));
+    assert_eq!(with(WIDE - 1, 7, 3, 1e39), Ok(1e39));
+    let error = FitError::Beyond32Bits { feature: "load".to_owned(), columns: WIDE, exact: WIDE - 1 };
+    assert!(error.to_string().contains("feature load") && error.to_string().contains("at most 256 features"));
+}

@@ -46,7 +46,19 @@ impl<R: Read> Records<R> {
     /// # Errors
     /// As [`Records::next_record`], but for what is wrong with single cells.
     pub fn next_text(&mut self) -> Result<Option<(u64, &str)>, Located> {
-        let Some(line) = self.read_record()? else { return Ok(None) };
+        self.next_text_but(|_| false)
+    }
+
+    /// As [`Records::next_text`], of the records that `plain` does not read. It is given the bytes of a record that is one
+    /// line, and must leave alone what is not all ASCII, or has a quote or a control character.
+    ///
+    /// # Errors
+    /// As [`Records::next_text`].
+    pub fn next_text_but(
+        &mut self,
+        plain: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Option<(u64, &str)>, Located> {
+        let Some(line) = self.read_record(plain)? else { return Ok(None) };
         let fault = |problem| Located { line: Some(line), problem };
         if self.raw.contains(&0) {
             return Err(fault(Problem::Nul));
@@ -59,12 +71,16 @@ impl<R: Read> Records<R> {
     }
 
     /// Fills `raw` with the next record, without its end of line; gives the line on which it begins.
-    fn read_record(&mut self) -> Result<Option<u64>, Located> {
+    fn read_record(&mut self, mut plain: impl FnMut(&[u8]) -> bool) -> Result<Option<u64>, Located> {
         loop {
             self.raw.clear();
             let line = self.lines + 1;
             if !self.append_line(line)? {
                 return Ok(None);
+            }
+            let one_line = without_end(&self.raw);
+            if one_line.is_empty() || plain(one_line) {
+                continue;
             }
             // Quotes come in pairs, doubled ones too: an odd number means that a cell goes on in the next line.
             let mut quotes = count_quotes(&self.raw);
@@ -99,16 +115,17 @@ impl<R: Read> Records<R> {
 
     /// Drops the end of the line, and the byte order mark of the first one.
     fn trim(&mut self, line: u64) {
-        if self.raw.ends_with(b"\n") {
-            self.raw.pop();
-        }
-        if self.raw.ends_with(b"\r") {
-            self.raw.pop();
-        }
+        self.raw.truncate(without_end(&self.raw).len());
         if line == 1 && self.raw.starts_with("\u{feff}".as_bytes()) {
             self.raw.drain(..3);
         }
     }
+}
+
+/// A line without its end.
+fn without_end(line: &[u8]) -> &[u8] {
+    let line = line.strip_suffix(b"\n").unwrap_or(line);
+    line.strip_suffix(b"\r").unwrap_or(line)
 }
 
 fn count_quotes(raw: &[u8]) -> usize {
