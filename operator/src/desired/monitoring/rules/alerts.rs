@@ -89,12 +89,15 @@ fn is_label_name(name: &str) -> bool {
 fn down(model: &str) -> Alert {
     Alert {
         name: "AnomalyModelDown",
-        expr: format!("absent(anomaly_model_info{{{model}}})"),
+        // Pods that are not ready go on being scraped. (`absent(… == 1)` would have no labels)
+        expr: format!(
+            "absent(anomaly_ready{{{model}}})\nor\nmax by (namespace, model) (anomaly_ready{{{model}}}) == 0"
+        ),
         for_: None,
-        summary: "no pod answers with a loaded model",
+        summary: "no pod is ready",
         description:
-            "Prometheus sees no scoring pod that has loaded the model: rows cannot be scored, and no other \
-                      alert of the model can fire."
+            "Prometheus sees no scoring pod that is ready: rows cannot be scored, and no alert about rows or \
+                      requests can fire."
                 .into(),
     }
 }
