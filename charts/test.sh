@@ -120,6 +120,10 @@ refused watchNamespaces --set 'watchNamespaces={Team}'
 refused memory --set resources.limits.memory=lots
 refused dataDebounce --set-string dataDebounce=30
 refused interval --set monitoring.serviceMonitor.interval=often
+for interval in 121s 2m1s 5m 1h; do refused interval --set "monitoring.serviceMonitor.interval=$interval"; done
+for interval in 15s 1m30s 2m 120s; do
+    render --set "monitoring.serviceMonitor.interval=$interval" >"$work/interval" || fail "the schema refuses an interval of $interval"
+done
 refused grafana_dashboard --set monitoring.dashboard.labels.grafana_dashboard=true
 refused staleAfterDays --set monitoring.alerts.staleAfterDays=soon
 refused runbookBaseUrl --set monitoring.runbookBaseUrl=here

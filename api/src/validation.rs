@@ -12,7 +12,7 @@ use crate::spec::{AnomalyModelSpec, Ingress, ResourceRequirements, Source};
 mod limits;
 mod monitoring;
 
-pub use monitoring::{duration_seconds, is_label_key, is_label_value};
+pub use monitoring::{MOST_INTERVAL_SECONDS, duration_seconds, is_label_key, is_label_value};
 
 /// A field with a value that cannot be honoured.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -190,7 +190,7 @@ async fn a_missing_password_secret_exposes_nothing_and_heals() -> Result<()> {
     kubectl(&["create", "secret", "generic", "mine", "-n", &ns.name, "--from-literal=wrong=x"]).await?;
     ns.until_condition("m", "Exposed", "False", "SecretInvalid").await?;
     kubectl(&["delete", "secret", "mine", "-n", &ns.name]).await?;
-    // {SHA} of "secret"
+    // {SHA} of "secret"; and lines that are none, for the first of which Traefik would refuse all.
     kubectl(&[
         "create",
         "secret",
@@ -198,10 +198,12 @@ async fn a_missing_password_secret_exposes_nothing_and_heals() -> Result<()> {
         "mine",
         "-n",
         &ns.name,
-        "--from-literal=auth=user:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=",
+        "--from-literal=auth=# people\nuser:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\nother:hunter2\n",
     ])
     .await?;
     ns.until_ready("m").await?;
+    let message = ns.until_condition("m", "Exposed", "True", "AuthenticatedByServer").await?;
+    assert!(message.contains("line 3 is left out") && !message.contains("hunter2"), "{message}");
     e2e::eventually("the named password to be asked for", async || {
         let (with, _) = e2e::model::score("secret.localhost", Some(("user", "secret")), "[0, 0]").await?;
         let (without, _) = e2e::model::score("secret.localhost", None, "[0, 0]").await?;

@@ -131,6 +131,7 @@ async fn what_contradicts_itself_is_refused_when_it_is_applied() -> Result<()> {
         ("  serving: {accessLog: everything}", "spec.serving.accessLog"),
         ("  monitoring: {driftFeatures: [p, z]}", "monitoring.driftFeatures may only name features"),
         ("  monitoring: {serviceMonitor: {interval: often}}", "spec.monitoring.serviceMonitor.interval"),
+        ("  monitoring: {serviceMonitor: {interval: 5m}}", "serviceMonitor.interval may be at most 2m"),
     ] {
         let manifest = e2e::model::manifest("default", "refused", extra);
         let said = try_kubectl(&["create", "--dry-run=server", "-f", "-"], Some(&manifest)).await?;

@@ -2,8 +2,11 @@
 //! before that (`hack/test.sh` runs it then), the others are for one after.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use cli::replay::{Arguments, Print};
+use e2e::forward::Forward;
 use e2e::kubectl::{apply, get, kubectl, run, tool};
 use e2e::model::{Namespace, csv, is_ready, manifest};
 use e2e::prometheus::Prometheus;
@@ -16,6 +19,8 @@ const CONTAMINATION: f64 = 0.3;
 const RARE: [&str; 1] = ["anomaly_operator_watch_failing"];
 /// Rows of a batch.
 const BATCH: usize = 2_000;
+/// So long AnomalySevere looks back.
+const REMEMBERED: Duration = Duration::from_secs(600);
 
 #[tokio::test]
 async fn kinds_of_prometheus_operator_are_noticed_as_they_come_and_go() -> Result<()> {
@@ -60,7 +65,9 @@ async fn kinds_of_prometheus_operator_are_noticed_as_they_come_and_go() -> Resul
 #[tokio::test]
 async fn a_model_is_watched() -> Result<()> {
     let prometheus = Prometheus::new()?;
-    let ns = watched().await?;
+    let ns = watched("watched").await?;
+    ns.data("unusable", &csv(3).replace("p,q", "a,b")).await?;
+    apply(&manifest(&ns.name, "broken", "").replace("name: data", "name: unusable")).await?;
     the_target_is_up(&prometheus, &ns).await?;
 
     let ordinary: Vec<String> = data(BATCH).lines().skip(1).map(|row| format!("[{row}]")).collect();
@@ -69,7 +76,7 @@ async fn a_model_is_watched() -> Result<()> {
     score(&login, &ordinary).await?;
     no_alert(&prometheus, &ns).await?;
 
-    let burst: Vec<String> = (0..600).map(|i| format!("[{}, {}]", 50 + i, -80 - i)).collect();
+    let burst: Vec<String> = burst().map(|(p, q)| format!("[{p}, {q}]")).collect();
     score(&login, &burst).await?;
     until_alert(&prometheus, &ns, "AnomalyRateHigh", "firing").await?;
     until_alert(&prometheus, &ns, "AnomalySevere", "firing").await?;
@@ -89,6 +96,59 @@ async fn a_model_is_watched() -> Result<()> {
     ns.done().await
 }
 
+/// Nobody sends a row after the burst: the alert forgets it by itself. (That of the rate does so after an hour)
+#[tokio::test]
+async fn a_severe_burst_that_stopped_is_forgotten_after_ten_minutes() -> Result<()> {
+    let prometheus = Prometheus::new()?;
+    let ns = watched("severe").await?;
+    the_target_is_up(&prometheus, &ns).await?;
+    assert_eq!(prometheus.alert("AnomalySevere", &ns.name, "m").await?, "none");
+
+    replay(&ns, burst()).await?;
+    let stopped = tokio::time::Instant::now();
+    until_alert(&prometheus, &ns, "AnomalySevere", "firing").await?;
+    tokio::time::sleep_until(stopped + REMEMBERED / 2).await;
+    assert_eq!(prometheus.alert("AnomalySevere", &ns.name, "m").await?, "firing", "after half of the time");
+    tokio::time::sleep_until(stopped + REMEMBERED).await;
+    until_alert(&prometheus, &ns, "AnomalySevere", "none").await?;
+    assert_eq!(prometheus.alert("AnomalyRateHigh", &ns.name, "m").await?, "firing", "it looks at an hour");
+    ns.done().await
+}
+
+/// Rows far away from all of the training.
+fn burst() -> impl Iterator<Item = (i32, i32)> {
+    (0..600).map(|i| (50 + i, -80 - i))
+}
+
+/// Sends rows as `anomaly replay` does, to the port without a password.
+async fn replay(ns: &Namespace, rows: impl Iterator<Item = (i32, i32)>) -> Result<()> {
+    let file = std::env::temp_dir().join(format!("{}.csv", ns.name));
+    let lines: String = rows.map(|(p, q)| format!("{p},{q}\n")).collect();
+    std::fs::write(&file, format!("p,q\n{lines}"))?;
+    let forward = Forward::to(&ns.name, "service/m", 8000).await?;
+    let arguments = Arguments {
+        rows: file.clone(),
+        url: format!("http://127.0.0.1:{}", forward.port).parse()?,
+        rate: 0.0,
+        batch: 100,
+        connections: 1,
+        repeat: 1,
+        duration: None,
+        user: None,
+        password_file: None,
+        ca: None,
+        print: Print::None,
+        input_format: None,
+    };
+    let mut said = Vec::new();
+    let replayed = cli::replay::replay(&arguments, &mut said).await;
+    std::fs::remove_file(file)?;
+    let said = String::from_utf8_lossy(&said);
+    replayed.with_context(|| said.to_string())?;
+    ensure!(said.contains("600 scored"), "{said}");
+    Ok(())
+}
+
 /// Where and as whom rows are scored.
 struct Login {
     host: String,
@@ -96,11 +156,11 @@ struct Login {
     password: String,
 }
 
-/// A model whose alerts wait for nothing, scraped often; and one whose training fails.
-async fn watched() -> Result<Namespace> {
+/// A model whose alerts wait for nothing, scraped often.
+async fn watched(name: &str) -> Result<Namespace> {
     // (Prometheus remembers the rows of an earlier run)
     let run = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs();
-    let ns = Namespace::new(&format!("watched-{run}")).await?;
+    let ns = Namespace::new(&format!("{name}-{run}")).await?;
     ns.data("data", &data(BATCH)).await?;
     let extra = format!(
         "  threshold: {{contamination: {CONTAMINATION}}}\n  ingress: {{host: {}.localhost}}\n  monitoring:\n    \
@@ -108,8 +168,6 @@ async fn watched() -> Result<Namespace> {
         ns.name
     );
     ns.model("m", &extra).await?;
-    ns.data("unusable", &csv(3).replace("p,q", "a,b")).await?;
-    apply(&manifest(&ns.name, "broken", "").replace("name: data", "name: unusable")).await?;
     ns.until_ready("m").await?;
     ns.until_condition("m", "MonitoringReady", "True", "AsSpecified").await?;
     Ok(ns)
@@ -198,7 +256,7 @@ async fn no_alert(prometheus: &Prometheus, ns: &Namespace) -> Result<()> {
     })
     .await?;
     // (rules are evaluated every 15 seconds)
-    tokio::time::sleep(std::time::Duration::from_secs(20)).await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
     for alert in ["AnomalyRateHigh", "AnomalySevere", "AnomalyModelDown"] {
         assert_eq!(prometheus.alert(alert, &ns.name, "m").await?, "none", "{alert} at ordinary rows");
     }

@@ -16,6 +16,7 @@ use kube::{Client, Error};
 use serde_json::Value;
 
 use crate::facts::{self, Owner};
+use crate::htpasswd::Lines;
 use crate::kinds::Kind;
 use crate::observed::{Credentials, Source};
 use crate::owned_fields;
@@ -65,8 +66,8 @@ pub struct Secret {
     pub digest: String,
     /// User name and password, if it has both.
     pub credentials: Option<Credentials>,
-    /// Whether it holds htpasswd lines under the single key `auth`; if not, why not.
-    pub htpasswd: Result<(), String>,
+    /// The htpasswd lines under the single key `auth`; if none lets anybody in, why not.
+    pub htpasswd: Result<Lines, String>,
     /// Whether it holds a certificate and its key; if not, why not. If so, whether also the certificate of who signed it.
     pub certificate: Result<bool, String>,
 }
@@ -231,30 +232,12 @@ fn secret(live: &Value) -> Secret {
 }
 
 /// Messages name keys and lines, never what stands there.
-fn htpasswd(data: &Value) -> Result<(), String> {
+fn htpasswd(data: &Value) -> Result<Lines, String> {
     let keys: Vec<&String> = data.as_object().into_iter().flat_map(|data| data.keys()).collect();
     if keys != [names::HTPASSWD_KEY] {
         return Err(format!("expected the single key {:?}, found {keys:?}", names::HTPASSWD_KEY));
     }
-    let text = decoded(&data[names::HTPASSWD_KEY]).and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = text.ok_or("expected text in UTF-8")?;
-    let mut users = 0;
-    for (number, line) in
-        text.lines().enumerate().filter(|(_, l)| !l.trim().is_empty() && !l.starts_with('#'))
-    {
-        let known = ["$2a$", "$2b$", "$2y$", "$apr1$", "{SHA}"];
-        let good = line.split_once(':').is_some_and(|(user, hash)| {
-            !user.is_empty() && known.iter().any(|prefix| hash.starts_with(prefix))
-        });
-        if !good {
-            return Err(format!(
-                "line {}: expected user:hash with bcrypt, apr1 or {{SHA}} (htpasswd -B)",
-                number + 1
-            ));
-        }
-        users += 1;
-    }
-    if users == 0 { Err("expected at least one line user:hash".into()) } else { Ok(()) }
+    Lines::check(&decoded(&data[names::HTPASSWD_KEY]).unwrap_or_default())
 }
 
 /// Whether the keys hold PEM of the right kind; whether the two belong together is the server's to say.

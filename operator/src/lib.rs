@@ -14,6 +14,7 @@ pub mod facts;
 pub mod fence;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod htpasswd;
 pub mod http;
 pub mod kinds;
 pub mod leader;

@@ -15,6 +15,7 @@ use kube::core::{Resource, ResourceExt};
 use crate::contents;
 use crate::context::Context;
 use crate::facts::{self, Child, Facts, Pod};
+use crate::htpasswd::Lines;
 use crate::kinds::{Kind, resource_name};
 use crate::observed::{
     Auth, Credentials, Deployment, IngressClass, Job, JobState, MonitoringKinds, Observed, Password,
@@ -299,7 +300,7 @@ impl Eye<'_> {
     async fn auth(&self) -> Result<Auth, ObserveError> {
         let Some(ingress) = &self.model.spec.ingress else { return Ok(Auth::NotAsked) };
         match (&ingress.basic_auth, self.context.settings.secrets) {
-            (Some(_), SecretsAccess::None) => Ok(Auth::Named),
+            (Some(_), SecretsAccess::None) => Ok(Auth::Named(Lines::default())),
             (None, SecretsAccess::None) => Ok(Auth::Required),
             (Some(named), SecretsAccess::Cluster) => self.named(&named.secret_name).await,
             (None, SecretsAccess::Cluster) => Ok(Auth::Generated(self.generated().await?)),
@@ -309,7 +310,7 @@ impl Eye<'_> {
     async fn named(&self, name: &str) -> Result<Auth, ObserveError> {
         Ok(match self.secret(name).await? {
             Ok(None) => Auth::NamedNotFound,
-            Ok(Some(secret)) => secret.htpasswd.map_or_else(Auth::NamedInvalid, |()| Auth::Named),
+            Ok(Some(secret)) => secret.htpasswd.map_or_else(Auth::NamedInvalid, Auth::Named),
             Err(forbidden) => Auth::NamedInvalid(forbidden),
         })
     }

@@ -7,6 +7,7 @@ use api::job::TrainingResult;
 use detectors::description::Description;
 use jiff::Timestamp;
 
+use crate::htpasswd::Lines;
 use crate::kinds::Kind;
 
 /// All facts about one model at one moment.
@@ -230,8 +231,9 @@ pub enum Auth {
     NotAsked,
     /// Credentials are generated; these are in the Secret, if it exists.
     Generated(Option<Credentials>),
-    /// The named Secret holds htpasswd lines under the single key `auth`.
-    Named,
+    /// The named Secret holds htpasswd lines under the single key `auth`; nothing is known of them where the operator may
+    /// not look.
+    Named(Lines),
     /// The named Secret does not exist.
     NamedNotFound,
     /// The named Secret cannot be used, and why.

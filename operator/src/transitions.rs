@@ -4,6 +4,8 @@ use api::AnomalyModelStatus;
 use api::conditions::{Condition, EXPOSED, PROGRESSING, READY, STALLED, Status, TRAINED, reason};
 use api::status::{RevisionStatus, TrainingStatus};
 
+use crate::htpasswd::EXPENSIVE;
+
 /// An Event to send.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Note {
@@ -42,6 +44,7 @@ pub fn notes(old: &AnomalyModelStatus, new: &AnomalyModelStatus) -> Vec<Note> {
         both.roll_out_failed(),
         both.rolled_out(),
         both.exposed(),
+        both.expensive_passwords(),
         both.worrying(),
         both.ready(),
         both.held_back(),
@@ -120,6 +123,13 @@ impl Both<'_> {
             _ if new.reason == reason::WAITING_FOR_REVISION => None,
             _ => Some(warning(&new.reason, "Expose", new.message.clone())),
         }
+    }
+
+    /// Of the lines in a Secret that the model names.
+    fn expensive_passwords(&self) -> Option<Note> {
+        let told = self.turned(EXPOSED, |c| c.message.contains(EXPENSIVE))?;
+        let part = told.message.split("; ").find(|part| part.contains(EXPENSIVE))?;
+        Some(warning("ExpensivePasswords", "Expose", part))
     }
 
     fn worrying(&self) -> Option<Note> {

@@ -65,7 +65,8 @@ pub(crate) struct Flags {
     #[arg(long, env, default_value_t = Limits::default().max_concurrent_requests, value_parser = parse_rows)]
     max_concurrent_requests: usize,
     /// Open connections a port; beyond it 503.
-    #[arg(long, env, default_value_t = Limits::default().max_connections as u32)]
+    #[arg(long, env, default_value_t = Limits::default().max_connections as u32,
+        value_parser = clap::value_parser!(u32).range(1..))]
     max_connections: u32,
     /// Time for a whole request.
     #[arg(long, env, default_value = "10s", value_parser = parse_duration)]
@@ -230,6 +231,18 @@ mod tests {
         assert_eq!(told.training_duration, Some(Duration::from_millis(250)));
         assert_eq!(about(&[]).drift_features, None);
         assert_eq!(about(&["--drift-features="]).drift_features.unwrap(), [""; 0]);
+    }
+
+    #[test]
+    fn no_limit_on_numbers_is_zero() {
+        for flag in
+            ["--max-batch-rows", "--max-concurrent-rows", "--max-concurrent-requests", "--max-connections"]
+        {
+            let parsed = |value: &str| Flags::try_parse_from(["anomaly-server", flag, value]);
+            let error = parsed("0").unwrap_err().to_string();
+            assert!(error.contains(flag), "{error}");
+            assert!(parsed("200000").is_ok(), "{flag}");
+        }
     }
 
     #[test]

@@ -53,6 +53,8 @@ pub(crate) struct Metrics {
     pub(crate) grpc: PortMetrics,
     pub(crate) rows: RowMetrics,
     pub(crate) refusals: Refusals,
+    /// What `/readyz` says; set at each scrape.
+    pub(crate) ready: IntGauge,
     scrapes: scrape::Scrapes,
 }
 
@@ -78,12 +80,15 @@ impl Metrics {
         let registry = Registry::new();
         let vectors = Vectors::register(&registry)?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
+        let ready =
+            IntGauge::new("anomaly_ready", "1 while this pod is ready to answer, as /readyz says, else 0.")?;
         Ok(Self {
             http: vectors.port(PortName::Http)?,
             public: vectors.port(PortName::Public)?,
             grpc: vectors.port(PortName::Grpc)?,
             rows: RowMetrics::register(&registry)?,
             refusals: Refusals::register(&registry)?,
+            ready: add(&registry, ready)?,
             scrapes: scrape::Scrapes::default(),
             registry,
         })

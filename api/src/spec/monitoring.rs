@@ -43,9 +43,19 @@ pub struct ServiceMonitor {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
 
-    /// How often, like `15s` or `1m`.
+    /// How often, like `15s` or `1m`; at most `2m`, because alerts look at five minutes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "kube", schemars(length(min = 2, max = 24), regex(pattern = INTERVAL)))]
+    #[cfg_attr(
+        feature = "kube",
+        schemars(
+            length(min = 2, max = 24),
+            regex(pattern = INTERVAL),
+            extend("x-kubernetes-validations" = [{
+                "rule": "duration(self) <= duration('2m')",
+                "message": "serviceMonitor.interval may be at most 2m: alerts look at five minutes, and a longer one leaves holes in them"
+            }])
+        )
+    )]
     pub interval: Option<String>,
 
     /// Labels of the ServiceMonitor, in place of the administrator's: those that the Prometheus to use selects by, like

@@ -5,6 +5,10 @@ use std::collections::BTreeMap;
 use super::FieldError;
 use crate::spec::{AnomalyModelSpec, LabelValue};
 
+/// The longest pause between two scrapes. Prometheus forgets a series after five minutes, and takes a rate over five
+/// minutes from two samples at least: with a longer one alerts fire for healthy models, or never.
+pub const MOST_INTERVAL_SECONDS: u64 = 120;
+
 /// All that is wrong with it.
 pub(super) fn monitoring(spec: &AnomalyModelSpec, errors: &mut Vec<FieldError>) {
     let mut check = |ok: bool, path: &str, message: String| {
@@ -21,9 +25,11 @@ pub(super) fn monitoring(spec: &AnomalyModelSpec, errors: &mut Vec<FieldError>) 
     let interval = monitoring.service_monitor.as_ref().and_then(|monitor| monitor.interval.as_deref());
     if let Some(interval) = interval {
         check(
-            duration_seconds(interval).is_some_and(|seconds| seconds > 0),
+            duration_seconds(interval).is_some_and(|seconds| (1..=MOST_INTERVAL_SECONDS).contains(&seconds)),
             "serviceMonitor.interval",
-            format!("expected a duration like 15s or 1m, got {interval:?}"),
+            format!(
+                "expected a duration like 15s, at most 2m because alerts look at five minutes, got {interval:?}"
+            ),
         );
     }
     if let Some(alerts) = &monitoring.alerts {
@@ -134,6 +140,30 @@ mod tests {
         }
         for text in ["", "s", "15", "0m", "30s1m", "1.5m", "-1s", "100000s", "05s", "1s1s", "5 m", "1w"] {
             assert_eq!(duration_seconds(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn nobody_is_scraped_so_seldom_that_alerts_have_holes() {
+        let path = |interval: &str| {
+            let spec = format!(
+                "{{features: [{{name: x}}], detector: {{isolationForest: {{}}}}, \
+                 training: {{source: {{inline: {{csv: x}}}}}}, \
+                 monitoring: {{serviceMonitor: {{interval: {interval}}}}}}}"
+            );
+            let mut errors = Vec::new();
+            monitoring(&serde_yaml::from_str(&spec).unwrap(), &mut errors);
+            errors.pop().map(|error| error.to_string())
+        };
+        for good in ["1s", "15s", "1m30s", "2m", "120s"] {
+            assert_eq!(path(good), None, "{good}");
+        }
+        for bad in ["0s", "121s", "2m1s", "5m", "1h", "often"] {
+            let error = path(bad).unwrap();
+            assert!(
+                error.contains("spec.monitoring.serviceMonitor.interval") && error.contains("at most 2m"),
+                "{error}"
+            );
         }
     }
 

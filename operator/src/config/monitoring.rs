@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use api::validation::{MOST_INTERVAL_SECONDS, duration_seconds};
 use clap::{ArgAction, Args};
 
 use super::ConfigError;
@@ -13,7 +14,7 @@ pub(super) struct MonitoringArgs {
     /// Make a ServiceMonitor for a model that says nothing about it.
     #[arg(long, env = "SERVICE_MONITORS", default_value = "true", action = ArgAction::Set)]
     service_monitors: bool,
-    /// How often Prometheus scrapes scoring pods.
+    /// How often Prometheus scrapes scoring pods; at most 2m.
     #[arg(long, env = "SERVICE_MONITOR_INTERVAL", default_value = "15s")]
     service_monitor_interval: String,
     /// Labels of ServiceMonitors, which Prometheus selects by, like release=kube-prometheus-stack.
@@ -55,7 +56,7 @@ impl MonitoringArgs {
         Ok(Defaults {
             service_monitor: ServiceMonitorDefaults {
                 enabled: self.service_monitors,
-                interval: duration("--service-monitor-interval", &self.service_monitor_interval, false)?,
+                interval: interval("--service-monitor-interval", &self.service_monitor_interval)?,
                 labels: labels("--service-monitor-labels", &self.service_monitor_labels)?,
             },
             alerts: AlertDefaults {
@@ -70,7 +71,7 @@ impl MonitoringArgs {
                         ));
                     }
                 },
-                for_: duration("--alert-for", &self.alert_for, true)?,
+                for_: duration("--alert-for", &self.alert_for)?,
                 labels: labels("--alert-labels", &self.alert_labels)?,
                 stale_after_days: self.alert_stale_after_days,
             },
@@ -89,20 +90,30 @@ fn unusable(flag: &'static str, value: &str, expected: &'static str) -> ConfigEr
 }
 
 /// What Prometheus reads as a duration, in the units that people use: days to seconds, each at most once, in this order.
-fn duration(flag: &'static str, value: &str, zero: bool) -> Result<String, ConfigError> {
+fn duration(flag: &'static str, value: &str) -> Result<String, ConfigError> {
     let value = value.trim();
-    let mut rest = value;
-    let (mut all, mut some) = (0_u64, false);
+    let (mut rest, mut some) = (value, false);
     for unit in ['d', 'h', 'm', 's'] {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, after) = rest.split_at(digits);
-        if let (Ok(number), Some(after)) = (number.parse::<u32>(), after.strip_prefix(unit)) {
-            (all, some, rest) = (all + u64::from(number), true, after);
+        if let (Ok(_), Some(after)) = (number.parse::<u32>(), after.strip_prefix(unit)) {
+            (some, rest) = (true, after);
         }
     }
-    match some && rest.is_empty() && (zero || all > 0) {
+    match some && rest.is_empty() {
         true => Ok(value.to_owned()),
         false => Err(unusable(flag, value, "a duration like 30s, 5m or 1h30m")),
+    }
+}
+
+/// How often Prometheus asks, as in a model's spec.
+fn interval(flag: &'static str, value: &str) -> Result<String, ConfigError> {
+    let value = value.trim();
+    match duration_seconds(value) {
+        Some(1..=MOST_INTERVAL_SECONDS) => Ok(value.to_owned()),
+        _ => {
+            Err(unusable(flag, value, "a duration like 15s, at most 2m because alerts look at five minutes"))
+        }
     }
 }
 
@@ -183,7 +194,13 @@ mod tests {
         for bad in ["", "5", "m", "1.5h", "5m1h", "1m1m", "-5m", "5 m", "1w"] {
             assert!(check(&[&format!("--alert-for={bad}")]).is_err(), "{bad}");
         }
-        assert!(check(&["--service-monitor-interval=0s"]).is_err(), "nothing can be scraped that often");
+        for good in ["1s", "1m30s", "2m"] {
+            assert!(check(&[&format!("--service-monitor-interval={good}")]).is_ok(), "{good}");
+        }
+        for bad in ["0s", "121s", "5m", "often"] {
+            let error = check(&[&format!("--service-monitor-interval={bad}")]).unwrap_err();
+            assert!(error.contains("--service-monitor-interval") && error.contains("at most 2m"), "{error}");
+        }
     }
 
     #[test]

@@ -51,10 +51,18 @@ pub enum Asks {
     /// ingress-nginx, told by annotations.
     IngressNginx,
     /// The server alone.
-    ServerOnly {
-        /// Whether it is Traefik, which has no Middleware here.
-        middleware_missing: bool,
-    },
+    ServerOnly(Alone),
+}
+
+/// Why the server alone asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    /// The controller is none whose basic auth is known here.
+    UnknownController,
+    /// Traefik has no Middleware here.
+    MiddlewareMissing,
+    /// Traefik would refuse the whole Secret for this line of it.
+    LineUnfit(usize),
 }
 
 /// Decides; `serves` tells whether there is a revision to serve.
@@ -86,13 +94,24 @@ pub fn decide(model: &Validated, observed: &Observed, serves: bool) -> Exposure 
         return closed;
     }
     let asks = match controller.as_str() {
-        TRAEFIK if observed.middleware_installed => Asks::Traefik,
-        // An annotation that names a Middleware Traefik cannot know would take the whole route away.
-        TRAEFIK => Asks::ServerOnly { middleware_missing: true },
+        TRAEFIK => asks_of_traefik(observed),
         INGRESS_NGINX => Asks::IngressNginx,
-        _ => Asks::ServerOnly { middleware_missing: false },
+        _ => Asks::ServerOnly(Alone::UnknownController),
     };
     Exposure::Open(Open { class, controller, asks, tls: exposed.tls_secret.is_some(), url: url(exposed) })
+}
+
+/// An annotation that names a Middleware that Traefik cannot know or cannot make would take the whole route away.
+fn asks_of_traefik(observed: &Observed) -> Asks {
+    let unfit = match &observed.auth {
+        Auth::Named(lines) => lines.unfit_for_traefik(),
+        _ => None,
+    };
+    match (observed.middleware_installed, unfit) {
+        (false, _) => Asks::ServerOnly(Alone::MiddlewareMissing),
+        (true, Some(line)) => Asks::ServerOnly(Alone::LineUnfit(line)),
+        (true, None) => Asks::Traefik,
+    }
 }
 
 /// What keeps the ingress controller from speaking TLS with the pods, if they speak it, and from verifying them.
@@ -122,7 +141,7 @@ pub(super) fn needs_transport(model: &Validated, exposure: &Exposure) -> bool {
 
 /// Whether there is a Secret that the server can ask for: without one it opens no public port.
 pub fn has_password(observed: &Observed) -> bool {
-    matches!(observed.auth, Auth::Generated(_) | Auth::Named)
+    matches!(observed.auth, Auth::Generated(_) | Auth::Named(_))
 }
 
 fn class(observed: &Observed) -> Result<(String, String), Exposure> {
@@ -150,7 +169,7 @@ fn class(observed: &Observed) -> Result<(String, String), Exposure> {
 fn auth(model: &Validated, exposed: &Exposed, observed: &Observed) -> Option<Exposure> {
     let secret = format!("Secret {}/{}", model.namespace, exposed.auth_secret.as_deref().unwrap_or_default());
     let (reason, message) = match &observed.auth {
-        Auth::Generated(_) | Auth::Named => return None,
+        Auth::Generated(_) | Auth::Named(_) => return None,
         Auth::NamedNotFound => (
             reason::SECRET_NOT_FOUND,
             format!("{secret} does not exist: create it with htpasswd lines under the key auth"),

@@ -70,7 +70,7 @@ fn annotations(
             }
         }
         // The server asks by itself.
-        Asks::ServerOnly { .. } => {}
+        Asks::ServerOnly(_) => {}
     }
     if let (Asks::IngressNginx, Some(secret)) = (open.asks, &model.tls_secret) {
         let host = names::server_host(&model.name, &model.namespace);

@@ -164,7 +164,9 @@ fn generated(model: &Validated, observed: &Observed) -> Option<Credentials> {
         Auth::Generated(None) => {
             Some(Credentials { username: model.name.clone(), password: observed.fresh_password.0.clone() })
         }
-        Auth::NotAsked | Auth::Named | Auth::NamedNotFound | Auth::NamedInvalid(_) | Auth::Required => None,
+        Auth::NotAsked | Auth::Named(_) | Auth::NamedNotFound | Auth::NamedInvalid(_) | Auth::Required => {
+            None
+        }
     }
 }
 

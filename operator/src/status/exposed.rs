@@ -5,9 +5,12 @@ use api::conditions::{Condition, EXPOSED, Status, Verdict, reason};
 use api::names;
 
 use super::view::View;
-use crate::desired::exposure::{Asks, Exposure, Open};
+use crate::desired::exposure::{Alone, Asks, Exposure, Open};
 use crate::observed::{Auth, IngressClass, Observed};
 use crate::outcome::Problem;
+
+/// The longest that an ingress controller that is known here keeps a silent connection: Traefik 90 s, ingress-nginx 60 s.
+const KEPT_SECONDS: u32 = 90;
 
 pub(super) fn verdict(view: &View<'_>) -> Option<Verdict> {
     let open = match &view.decisions.exposure {
@@ -73,7 +76,7 @@ fn way_in(problems: &[Problem]) -> Option<&Problem> {
 /// What the reader should know first: that only the server asks, else that passwords travel readable.
 fn why(open: &Open) -> &'static str {
     match (open.asks, open.tls) {
-        (Asks::ServerOnly { .. }, _) => reason::AUTHENTICATED_BY_SERVER,
+        (Asks::ServerOnly(_), _) => reason::AUTHENTICATED_BY_SERVER,
         (_, false) => reason::EXPOSED_WITHOUT_TLS,
         (_, true) => reason::AUTHENTICATED_BY_INGRESS,
     }
@@ -83,16 +86,25 @@ fn message(observed: &Observed, open: &Open) -> String {
     let Open { class, controller, asks, tls, url } = open;
     let asks = match asks {
         Asks::Traefik | Asks::IngressNginx => "it and the server ask for the password".to_owned(),
-        Asks::ServerOnly { middleware_missing: false } => {
-            format!("the server asks for the password, because {controller} is not known")
+        Asks::ServerOnly(why) => {
+            format!("the server asks for the password, because {}", alone(*why, controller))
         }
-        Asks::ServerOnly { middleware_missing: true } => format!(
-            "the server asks for the password, because {}: middlewares.traefik.io",
-            reason::CRD_NOT_INSTALLED
-        ),
     };
     let tls = if *tls { "" } else { "; without TLS passwords travel readable: set spec.ingress.tls" };
-    format!("{url} through IngressClass {class}: {asks}{}{tls}", password(observed))
+    let warnings: Vec<String> =
+        [of_lines(observed, open), idle(observed)].concat().iter().map(|w| format!("; {w}")).collect();
+    format!("{url} through IngressClass {class}: {asks}{}{tls}{}", password(observed), warnings.concat())
+}
+
+fn alone(why: Alone, controller: &str) -> String {
+    match why {
+        Alone::UnknownController => format!("{controller} is not known"),
+        Alone::MiddlewareMissing => format!("{}: middlewares.traefik.io", reason::CRD_NOT_INSTALLED),
+        Alone::LineUnfit(line) => format!(
+            "Traefik refuses all lines of the Secret for line {line}: it takes empty ones and those with one colon, and \
+             no comments"
+        ),
+    }
 }
 
 /// Where the password is, if we made it.
@@ -104,4 +116,23 @@ fn password(observed: &Observed) -> String {
         }
         _ => String::new(),
     }
+}
+
+/// What the user should know of the lines of the Secret that the model names.
+fn of_lines(observed: &Observed, open: &Open) -> Vec<String> {
+    let Auth::Named(lines) = &observed.auth else { return Vec::new() };
+    let left_out = lines.left_out().map(|told| format!("in the Secret {told}"));
+    // The server remembers who was let in; the others check with every request.
+    let asked_often = !matches!(open.asks, Asks::ServerOnly(_));
+    left_out.into_iter().chain(lines.expensive().filter(|_| asked_often)).collect()
+}
+
+/// A connection that both sides may close at once costs a request now and then.
+fn idle(observed: &Observed) -> Vec<String> {
+    let idle = observed.model.spec.serving.limits.idle_timeout_seconds;
+    let warning = format!(
+        "pods close connections that are silent for {idle} s, and an ingress controller that keeps its own for longer \
+         (Traefik {KEPT_SECONDS} s) loses requests: set spec.serving.limits.idleTimeoutSeconds above that"
+    );
+    (idle <= KEPT_SECONDS).then_some(warning).into_iter().collect()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use api::labels;
+use detectors::description::Warning;
 
 use super::*;
 use crate::fixtures::{World, table};
@@ -106,6 +107,29 @@ fn scaled_to_zero() {
                     Progressing False Idle\nExposed True AuthenticatedByIngress";
     let zero = |world: World| world.edited(|spec| spec.serving.replicas = 0).reconciled().rolled_out();
     assert_eq!(row(zero), expected);
+}
+
+#[test]
+fn what_a_revision_warns_of_is_the_reason_of_trained_if_it_changes_what_a_verdict_means() {
+    let warned = |reasons: &[&str]| {
+        let mut world = World::ready();
+        let warning = |reason: &&str| Warning { reason: (*reason).to_owned(), message: "of 980".to_owned() };
+        world.observed.revisions[0].description.warnings = reasons.iter().map(warning).collect();
+        let world = world.reconciled();
+        let expected = reasons.iter().map(|reason| format!("; {reason}: of 980")).collect::<String>();
+        assert!(message(&world, "Trained").ends_with(&expected), "{}", message(&world, "Trained"));
+        table(&world.status())
+    };
+    let row = |reason: &str| {
+        format!(
+            "Ready True AsSpecified\nServing True PodsReady\nTrained True {reason}\nProgressing False Idle"
+        )
+    };
+    for reason in ["NoSplits", "TiedScores", "NotCalibrated"] {
+        assert_eq!(warned(&["ConstantColumns", reason]), row(reason));
+    }
+    assert_eq!(warned(&["PrecisionLoss", "DriftNotMeasured"]), row("AsSpecified"));
+    assert_eq!(warned(&["TiedScores", "NoSplits"]), row("NoSplits"), "the cause before what comes of it");
 }
 
 #[test]

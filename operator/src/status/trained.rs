@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 
 use api::conditions::{Verdict, reason};
+use detectors::description::reasons as warned;
 
 use super::view::{View, problems};
 use crate::observed::{Observed, Revision, Source};
 use crate::training::{Failure, State};
 
+/// Warnings that change what a verdict means; the others stand in the message only.
+const TELLING: [&str; 3] = [warned::NOT_CALIBRATED, warned::NO_SPLITS, warned::TIED_SCORES];
 /// So many keys of a ConfigMap are told.
 const KEYS_TOLD: usize = 10;
 
@@ -18,11 +21,11 @@ pub(super) fn verdict(view: &View<'_>) -> Verdict {
     let state = &view.decisions.training.state;
     match state {
         State::NoData => no_data(view.observed),
-        State::Done { .. } => done(view, reason::AS_SPECIFIED),
+        State::Done { .. } => done(view, settled(view)),
         State::Rejected { revision } => Verdict::no(reason::ROLL_OUT_FAILED, rejected(revision)),
         State::Failed(failure) => Verdict::no(word(failure), failed(failure)),
         // The same spec and data once more: what is there remains good.
-        _ if view.proven() && *state == State::Suspended => done(view, reason::AS_SPECIFIED),
+        _ if view.proven() && *state == State::Suspended => done(view, settled(view)),
         _ if view.proven() => done(view, reason::RETRAINING),
         _ => under_way(view, state),
     }
@@ -34,7 +37,7 @@ fn not_started(view: &View<'_>) -> Verdict {
         return Verdict::unknown(reason::APPLY_FAILED, format!("{}: {}", problem.object, problem.message));
     }
     match (view.proven(), view.applied.paused) {
-        (true, _) => done(view, reason::AS_SPECIFIED),
+        (true, _) => done(view, settled(view)),
         (false, true) => {
             Verdict::unknown(reason::PAUSED, "a training is due; the annotation paused holds it back")
         }
@@ -75,6 +78,13 @@ fn done(view: &View<'_>, reason: &'static str) -> Verdict {
         true => Verdict::yes(reason, described(latest)),
         false => Verdict::unknown(reason::ROLLING_OUT, format!("{}; it is rolled out", described(latest))),
     }
+}
+
+/// The reason while nothing is due: the first of the telling warnings, if the revision has one.
+fn settled(view: &View<'_>) -> &'static str {
+    let warnings = view.latest.map(|latest| latest.description.warnings.as_slice()).unwrap_or_default();
+    let has = |reason: &&str| warnings.iter().any(|warning| warning.reason == *reason);
+    TELLING.into_iter().find(has).unwrap_or(reason::AS_SPECIFIED)
 }
 
 /// The keys that are there, or the first of many.

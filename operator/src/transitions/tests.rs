@@ -1,5 +1,7 @@
 use super::*;
 use crate::fixtures::World;
+use crate::htpasswd::Lines;
+use crate::observed::Auth;
 
 /// Reasons of the Events of one more pass.
 fn next(world: World) -> (World, Vec<String>) {
@@ -68,6 +70,36 @@ fn exposure_is_told_when_it_begins_changes_and_ends() {
     assert_eq!(again, ["Exposed", "Ready"]);
     let (_, closed) = next(world.edited(|spec| spec.ingress = None));
     assert!(closed.contains(&"NotExposed".to_owned()), "{closed:?}");
+}
+
+#[test]
+fn what_passwords_cost_the_ingress_controller_is_told_once() {
+    let named = |cost: u32| {
+        let line = format!("ann:$2y${cost:02}$abcdefghijklmnopqrstuuOQiyCxlgf/oeuTqixKmWdcYUh4Hjl0a");
+        Auth::Named(Lines::check(line.as_bytes()).unwrap())
+    };
+    let mut world = World::ready().exposed("traefik.io/ingress-controller");
+    world.observed.auth = named(8);
+    let (world, cheap) = next(world.reconciled().rolled_out());
+    assert!(!cheap.contains(&"!ExpensivePasswords".to_owned()), "{cheap:?}");
+    let mut world = world;
+    world.observed.auth = named(10);
+    let old = world.status();
+    let world = world.reconciled();
+    let told = notes(&old, &world.status());
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].warning && told[0].reason == "ExpensivePasswords", "{told:?}");
+    assert!(
+        told[0].message.starts_with("bcrypt of cost 10 in line 1 takes some 70 ms"),
+        "{}",
+        told[0].message
+    );
+    assert_eq!(next(world).1, [""; 0]);
+    // An ingress controller that does not ask for the password pays nothing.
+    let mut world = World::ready().exposed("example.com/gateway");
+    world.observed.auth = named(10);
+    let (_, other) = next(world.reconciled().rolled_out());
+    assert!(!other.contains(&"!ExpensivePasswords".to_owned()), "{other:?}");
 }
 
 #[test]

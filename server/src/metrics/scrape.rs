@@ -45,7 +45,10 @@ impl Scrapes {
 
 /// The handler.
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let render = || app.metrics.render().map(Bytes::from);
+    let render = || {
+        app.metrics.ready.set(i64::from(app.ready().is_ok()));
+        app.metrics.render().map(Bytes::from)
+    };
     let text = app.metrics.scrapes.text(Instant::now(), render).map_err(|error| {
         tracing::error!(%error, "the metrics cannot be rendered");
         Problem::internal()

@@ -1,13 +1,15 @@
 //! `/metrics` against `docs/metrics.md` and against what happened.
 
 use std::collections::BTreeSet;
-
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
 
-use super::fixture::{CSV, FAR_AWAY, NDJSON, ORDINARY, batch, get, http, post, trained};
+use super::fixture::{
+    CSV, FAR_AWAY, NDJSON, ORDINARY, batch, empty, get, http, loaded, post, public, trained,
+};
 use crate::app;
 use crate::config::{About, Limits};
 use crate::edge::Edge;
@@ -119,6 +121,16 @@ async fn the_served_model_is_named() {
 }
 
 #[tokio::test]
+async fn the_pod_says_whether_it_is_ready_as_readyz_does() {
+    let locked_out = public(Path::new("/nowhere/auth"), "/").0;
+    for (app, ready) in [(empty(None), 0.0), (locked_out, 0.0), (loaded(None), 1.0)] {
+        let router = app::http(&app);
+        assert_eq!(value(&text(&router).await, "anomaly_ready"), ready);
+        assert_eq!(get(&router, "/readyz").await.status == StatusCode::OK, ready > 0.0);
+    }
+}
+
+#[tokio::test]
 async fn what_is_known_of_the_training_is_told() {
     let text = text(&app::http(&told_about())).await;
     let (_, description) = trained();
@@ -133,7 +145,7 @@ async fn what_is_known_of_the_training_is_told() {
 
 #[tokio::test]
 async fn nothing_is_said_of_a_model_that_is_not_loaded() {
-    let text = text(&app::http(&super::fixture::empty(None))).await;
+    let text = text(&app::http(&empty(None))).await;
     for name in ["anomaly_model_", "anomaly_feature_", "anomaly_score_", "anomaly_prediction_score"] {
         assert!(!text.contains(name), "{name}");
     }

@@ -182,7 +182,7 @@ fn ingress_of_ingress_nginx_with_a_named_secret() {
         let auth = serde_yaml::from_str("{secretName: people}").unwrap();
         spec.ingress.as_mut().unwrap().basic_auth = Some(auth);
     });
-    world.observed.auth = crate::observed::Auth::Named;
+    world.observed.auth = crate::observed::Auth::Named(Default::default());
     let children = world.plan().children;
     assert_eq!((children.credentials, children.htpasswd), (None, None));
     assert_yaml_snapshot!(children.ingress);

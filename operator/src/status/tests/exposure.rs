@@ -1,6 +1,7 @@
 //! `Exposed` in all its shades.
 
 use super::*;
+use crate::htpasswd::Lines;
 
 fn seen(change: impl FnOnce(&mut World)) -> (String, String) {
     let mut world = exposed();
@@ -50,10 +51,44 @@ fn the_secret_decides() {
         (Auth::NamedNotFound, "False SecretNotFound"),
         (Auth::NamedInvalid("it has two keys".into()), "False SecretInvalid"),
         (Auth::Required, "False SecretRequired"),
-        (Auth::Named, "True AuthenticatedByIngress"),
+        (Auth::Named(Lines::default()), "True AuthenticatedByIngress"),
     ] {
         assert_eq!(seen(|world| world.observed.auth = auth).0, expected);
     }
+}
+
+#[test]
+fn lines_that_let_nobody_in_are_named_and_the_others_do() {
+    const GOOD: &str = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=";
+    let named = |content: String| Auth::Named(Lines::check(content.as_bytes()).unwrap());
+    let (verdict, message) = seen(|world| world.observed.auth = named(format!("{GOOD}\nbob:hunter2\n")));
+    assert_eq!(verdict, "True AuthenticatedByIngress");
+    assert!(message.contains("; in the Secret line 2 is left out: its hash is neither"), "{message}");
+    assert!(!message.contains("bob") && !message.contains("hunter2"), "{message}");
+    // Traefik would take the whole route away.
+    let (verdict, message) = seen(|world| world.observed.auth = named(format!("# people\n{GOOD}\n")));
+    assert_eq!(verdict, "True AuthenticatedByServer");
+    assert!(message.contains("because Traefik refuses all lines of the Secret for line 1"), "{message}");
+    let (verdict, _) = seen(|world| {
+        world.observed.auth = named(format!("# people\n{GOOD}\n"));
+        world.observed.ingress_class = class("k8s.io/ingress-nginx");
+    });
+    assert_eq!(verdict, "True AuthenticatedByIngress");
+}
+
+#[test]
+fn connections_that_pods_close_before_the_ingress_controller_does_are_warned_of() {
+    let idle = |seconds: u32| {
+        let set = |world: &mut World| {
+            let model = Arc::make_mut(&mut world.observed.model);
+            model.spec.serving.limits.idle_timeout_seconds = seconds;
+        };
+        seen(set).1
+    };
+    assert!(!idle(91).contains("idleTimeoutSeconds"));
+    assert!(
+        idle(90).contains("silent for 90 s") && idle(1).contains("spec.serving.limits.idleTimeoutSeconds")
+    );
 }
 
 #[test]

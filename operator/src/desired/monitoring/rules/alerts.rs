@@ -26,6 +26,7 @@ const FEWEST_REQUESTS: u32 = 20;
 const SEVERE: u32 = 3;
 /// Rows are remembered for so long.
 const SEVERE_WINDOW: &str = "10m";
+const SEVERE_WINDOW_SECONDS: u32 = 600;
 /// Drift lasts that long before it is one.
 const DRIFT_FOR: &str = "1h";
 
@@ -89,12 +90,15 @@ fn is_label_name(name: &str) -> bool {
 fn down(model: &str) -> Alert {
     Alert {
         name: "AnomalyModelDown",
-        expr: format!("absent(anomaly_model_info{{{model}}})"),
+        // Pods that are not ready go on being scraped. (`absent(… == 1)` would have no labels)
+        expr: format!(
+            "absent(anomaly_ready{{{model}}})\nor\nmax by (namespace, model) (anomaly_ready{{{model}}}) == 0"
+        ),
         for_: None,
-        summary: "no pod answers with a loaded model",
+        summary: "no pod is ready",
         description:
-            "Prometheus sees no scoring pod that has loaded the model: rows cannot be scored, and no other \
-                      alert of the model can fire."
+            "Prometheus sees no scoring pod that is ready: rows cannot be scored, and no alert about rows or \
+                      requests can fire."
                 .into(),
     }
 }
@@ -162,19 +166,23 @@ fn severe(model: &str) -> Alert {
         "anomaly_prediction_severity_count{{{model}}}\n    - ignoring (le) \
          anomaly_prediction_severity_bucket{{{model},le=~\"{SEVERE}([.]0)?\"}}"
     );
+    // Nobody has seen the counters of a new pod at 0: what it counted before its first scrape is no increase. All that a
+    // pod younger than the window has counted is of the window.
+    let young = format!("process_start_time_seconds{{{model}}} > time() - {SEVERE_WINDOW_SECONDS}");
     let top = format!(
         "topk(1, sum by (feature) (increase(anomaly_top_feature_total{{{model},feature!=\"other\"}}[1h])) > 0)"
     );
     Alert {
         name: "AnomalySevere",
         expr: format!(
-            "sum by (namespace, model) (\n  increase((\n    {beyond}\n  )[{SEVERE_WINDOW}:30s])\n) > 0"
+            "sum by (namespace, model) (\n  (\n    {beyond}\n  ) > 0 and {young}\n  or\n  \
+             increase((\n    {beyond}\n  )[{SEVERE_WINDOW}:30s])\n) > 0"
         ),
         for_: Some("0s"),
         summary: "a severe anomaly",
         description: format!(
-            "{{{{ printf \"%.0f\" $value }}}} rows of severity {SEVERE} or more within {SEVERE_WINDOW}: a hundred times \
-             rarer than what the threshold flags, or rarer still.{{{{ with query {} }}}} Of the anomalies of the last \
+            "{{{{ printf \"%.0f\" $value }}}} rows of a severity above {SEVERE} within {SEVERE_WINDOW}: more than a \
+             hundred times rarer than what the threshold flags.{{{{ with query {} }}}} Of the anomalies of the last \
              hour, {{{{ . | first | value | printf \"%.0f\" }}}} were caused most by feature \
              {{{{ . | first | label \"feature\" }}}}.{{{{ end }}}}",
             quoted(&top),

@@ -9,6 +9,9 @@ const WINDOWS: [&str; 4] = ["5m", "30m", "1h", "6h"];
 /// Requests that count: probes and scrapes are nobody's (`/v2` is that protocol's health and metadata).
 const ASKED: &str = r#"route!~"/healthz|/readyz|/metrics|/v2""#;
 
+/// Who was let in: a flood of wrong passwords (401, and 429 while they are checked) must not hide what fails for others.
+const LET_IN: &str = r#"code!~"401|429""#;
+
 /// Error ratios, and anomalies beside what was expected of them.
 pub(super) fn requests(model: &str) -> Vec<Value> {
     let mut rules: Vec<Value> =
@@ -78,7 +81,7 @@ pub(super) fn errors(model: &str, function: &str, window: &str) -> String {
 /// Absent while nobody asks.
 fn error_ratio(model: &str, window: &str) -> String {
     format!(
-        "(\n  {}\n)\n/\n(\n  sum by (namespace, model) (rate(anomaly_http_requests_total{{{model},{ASKED}}}[{window}]))\n  + {}\n  > 0\n)",
+        "(\n  {}\n)\n/\n(\n  sum by (namespace, model) (rate(anomaly_http_requests_total{{{model},{ASKED},{LET_IN}}}[{window}]))\n  + {}\n  > 0\n)",
         errors(model, "rate", window),
         refused(model, "rate", window),
     )
