@@ -10,6 +10,7 @@ pub mod outcome;
 pub mod publish;
 #[cfg(feature = "publish")]
 pub mod revision;
+pub mod size;
 mod train;
 
-pub use train::{MOST_BYTES, Trained, TrainerError, train};
+pub use train::{Trained, TrainerError, train};
