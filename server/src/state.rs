@@ -191,8 +191,7 @@ impl App {
             &description,
             &self.about,
             format_version,
-            model.kernel(),
-            model.is_calibrated(),
+            information::Scoring::of(&model),
         );
         let rows = &self.metrics.rows;
         rows.describe(&self.name, &self.namespace, &description, &self.about);
