@@ -125,6 +125,9 @@ fn summary(trained: &Trained, target: &Path) -> String {
     for warning in &about.warnings {
         text.push_str(&format!("  warning    {}: {}\n", warning.reason, warning.message));
     }
+    if let Err(too_large) = trainer::size::check(trained) {
+        text.push_str(&format!("  warning    in a cluster it cannot be published: {too_large}\n"));
+    }
     text.push_str(&format!("  written    {}\n", target.display()));
     text
 }

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use detectors::config::Missing;
 use reqwest::Url;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -179,7 +180,7 @@ fn read(arguments: &Arguments, target: &Target) -> Result<Vec<Vec<f64>>, ReplayE
     let columns = Columns::find(&table.schema(), &target.features, table.file())?;
     let mut all = Vec::new();
     while let Some(chunk) = table.next_chunk()? {
-        let rows = columns.read(&chunk, false);
+        let rows = columns.read(&chunk, target.missing == Missing::Route);
         if let Some((at, Some(fault))) = rows.faults.iter().enumerate().find(|(_, fault)| fault.is_some()) {
             let row = all.len() + at + 1;
             return Err(ReplayError::Row { file: table.file().to_owned(), row, fault: fault.clone() });

@@ -191,11 +191,8 @@ pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
     for warning in &about.warnings {
         text.push_str(&format!("  warning    {}: {}\n", warning.reason, warning.message));
     }
-    if trained.model.len() > trainer::MOST_BYTES {
-        let bytes = trained.model.len();
-        text.push_str(&format!(
-            "  warning    {bytes} bytes: too large for a revision in a cluster, lower trees\n"
-        ));
+    if let Err(too_large) = trainer::size::check(trained) {
+        text.push_str(&format!("  warning    in a cluster it cannot be published: {too_large}\n"));
     }
     if !plan.not_done.is_empty() {
         text.push_str(&format!("  not here   {}\n", plan.not_done.join(", ")));

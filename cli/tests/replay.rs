@@ -65,6 +65,28 @@ fn a_bad_row_stops_it_before_anything_is_sent() {
 }
 
 #[test]
+fn rows_that_lack_values_are_sent_to_a_model_that_takes_them() {
+    let folder = Folder::new("missing");
+    let csv: String = (0..64).map(|row| format!("{row},{}\\n", row * row % 7)).collect();
+    let manifest = folder.write(
+        "model.yaml",
+        &format!(
+            "apiVersion: anomaly-operator.io/v1alpha1\nkind: AnomalyModel\nmetadata: {{name: m}}\nspec:\n  \
+             features: [{{name: mean}}, {{name: sd}}]\n  missing: route\n  detector: {{isolationForest: {{}}}}\n  \
+             training: {{source: {{inline: {{csv: \"mean,sd\\n{csv}\"}}}}}}\n"
+        ),
+    );
+    let served = Served::of(&manifest);
+    let rows = folder.write("rows.csv", "mean,sd\n9,0\n9,\n,\n");
+    for batch in ["1", "2"] {
+        let (code, out, said) =
+            run(&["replay", &rows, "--url", &served.url, "--rate", "0", "--batch", batch]);
+        assert_eq!(code, 0, "{said}");
+        assert!(out.contains("rows       3 scored ("), "{out}");
+    }
+}
+
+#[test]
 fn what_is_not_a_model_is_told_apart() {
     let served = Served::start();
     let (code, _, said) = run(&["replay", HOURS, "--url", &format!("{}/elsewhere", served.url)]);

@@ -110,6 +110,7 @@ fn target(resource: ApiResource, scope: &Scope) -> Target {
 }
 
 fn spawn<S: watch::Sink>(tasks: &mut JoinSet<()>, context: &Context, target: Target, sink: S) {
+    context.metrics.watch_begins(&resource_name(&target.resource));
     tasks.spawn(watch::run(
         context.client.clone(),
         target,
@@ -260,6 +261,35 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::fixtures::World;
+
+    #[tokio::test]
+    async fn every_kind_that_is_watched_has_a_series_before_anything_fails_and_optional_ones_only_when_they_are()
+     {
+        let nobody = tower::service_fn(|_: http::Request<kube::client::Body>| {
+            std::future::pending::<Result<http::Response<kube::client::Body>, tower::BoxError>>()
+        });
+        let context = Arc::new(Context::new(
+            Client::new(nobody, "demo"),
+            World::ready().settings,
+            Namespaces::All,
+            Memory::new().0,
+            Arc::new(Metrics::new().unwrap()),
+            "operator-0".into(),
+        ));
+        let _tasks = watches(&context);
+        let text = String::from_utf8(context.metrics.text().unwrap()).unwrap();
+        let shown = |resource: &ApiResource| {
+            let series =
+                format!("anomaly_operator_watch_failing{{resource=\"{}\"}} 0", resource_name(resource));
+            text.lines().any(|line| line == series)
+        };
+        assert!(shown(&ApiResource::erase::<Stored>(&())), "{text}");
+        assert!(shown(&ReferenceKind::IngressClass.resource()), "{text}");
+        for kind in context.kinds() {
+            assert_eq!(shown(&kind.resource()), !kind.optional(), "{kind:?}: {text}");
+        }
+    }
 
     fn failed(status: serde_json::Value) -> bool {
         let model = json!({

@@ -72,7 +72,7 @@ impl Metrics {
             )?,
             watch_failing: gauges(
                 "watch_failing",
-                "1 while a watch has failed for over a minute",
+                "1 while the watch of a kind has failed for over a minute, else 0",
                 &["resource"],
             )?,
             models: gauges("models", "AnomalyModels by condition and its status", &["condition", "status"])?,
@@ -138,6 +138,11 @@ impl Metrics {
     /// A write was sent: `kind` like `Deployment`, `verb` like `apply`, `create`, `delete`, `status`.
     pub fn wrote(&self, kind: &str, verb: &str) {
         self.writes.with_label_values(&[kind, verb]).inc();
+    }
+
+    /// `resource` is watched from now on: its series is there before anything has failed.
+    pub fn watch_begins(&self, resource: &str) {
+        self.watch_failing.with_label_values(&[resource]);
     }
 
     /// Whether the watch of `resource` (plural, like `deployments.apps`) has failed for over a minute.
@@ -357,11 +362,23 @@ mod tests {
     }
 
     #[test]
-    fn a_watch_that_is_gone_leaves_no_series() {
+    fn a_watch_has_a_series_from_its_beginning_until_it_is_gone() {
         let metrics = exercised();
-        metrics.watch_gone("deployments.apps");
-        let text = String::from_utf8(metrics.text().unwrap()).unwrap();
-        assert!(!text.contains("deployments.apps"), "{text}");
+        let value = || {
+            let text = String::from_utf8(metrics.text().unwrap()).unwrap();
+            let series = "anomaly_operator_watch_failing{resource=\"rules.example\"} ";
+            text.lines().find_map(|line| line.strip_prefix(series)).map(str::to_owned)
+        };
+        assert_eq!(value(), None);
+        metrics.watch_begins("rules.example");
+        assert_eq!(value().as_deref(), Some("0"));
+        metrics.watch_failing("rules.example", true);
+        metrics.watch_begins("rules.example");
+        assert_eq!(value().as_deref(), Some("1"), "another scope of the same kind");
+        metrics.watch_gone("rules.example");
+        assert_eq!(value(), None);
+        metrics.watch_begins("rules.example");
+        assert_eq!(value().as_deref(), Some("0"));
     }
 
     #[test]

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use detectors::config::DEFAULT_CONTAMINATION;
-use detectors::{Description, ThresholdConfig, Warning};
+use detectors::config::{DEFAULT_CONTAMINATION, Missing};
+use detectors::{Description, Model, ThresholdConfig, Warning};
 use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -38,6 +38,8 @@ struct Information<'a> {
     flagged_training_share: Option<f64>,
     /// Whether rows have a severity.
     calibrated: bool,
+    /// Whether rows may lack values.
+    missing: Missing,
     training: Training<'a>,
     model: ModelFile<'a>,
     warnings: &'a [Warning],
@@ -70,6 +72,21 @@ struct ModelFile<'a> {
     format_version: u16,
 }
 
+/// How the model scores that has been loaded, which its description does not tell.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scoring {
+    pub(crate) kernel: &'static str,
+    pub(crate) calibrated: bool,
+    pub(crate) missing: Missing,
+}
+
+impl Scoring {
+    pub(crate) fn of(model: &Model) -> Self {
+        let missing = if model.accepts_missing_values() { Missing::Route } else { Missing::Refuse };
+        Self { kernel: model.kernel(), calibrated: model.is_calibrated(), missing }
+    }
+}
+
 /// The body for a model of this name.
 pub(crate) fn render(
     name: &str,
@@ -77,9 +94,9 @@ pub(crate) fn render(
     description: &Description,
     about: &About,
     format_version: u16,
-    kernel: &'static str,
-    calibrated: bool,
+    scoring: Scoring,
 ) -> Bytes {
+    let Scoring { kernel, calibrated, missing } = scoring;
     let information = Information {
         name,
         namespace,
@@ -90,6 +107,7 @@ pub(crate) fn render(
         threshold_config: snake_case(to_value(&threshold_config(description))),
         flagged_training_share: description.flagged_training_share,
         calibrated,
+        missing,
         training: Training {
             rows: description.rows,
             data_digest: &description.data_digest,

@@ -10,6 +10,8 @@ pub mod outcome;
 pub mod publish;
 #[cfg(feature = "publish")]
 pub mod revision;
+pub mod size;
 mod train;
 
-pub use train::{MOST_BYTES, Trained, TrainerError, train, train_to_publish};
+pub use size::MOST_BYTES;
+pub use train::{Trained, TrainerError, train, train_to_publish};

@@ -8,29 +8,17 @@ use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
-use crate::train::{MOST_BYTES, Trained, description_json, remedy};
-
-/// A model that does not fit a ConfigMap.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("the model takes {bytes} bytes, a revision holds at most {MOST_BYTES}: lower {remedy}")]
-pub struct TooLarge {
-    /// Bytes of model and description.
-    pub bytes: usize,
-    /// What to lower, with its present value.
-    pub remedy: String,
-}
+use crate::size::{self, TooLarge};
+use crate::train::{Trained, description_json};
 
 /// The revision that publishes `trained`: immutable, the description both in its data and in an annotation, so that
 /// its metadata alone tells what it is.
 ///
 /// # Errors
-/// [`TooLarge`] with what to lower.
+/// [`TooLarge`] with what to do.
 pub fn revision(target: &RevisionTarget, trained: &Trained) -> Result<ConfigMap, TooLarge> {
+    size::check(trained)?;
     let description = description_json(&trained.description);
-    let bytes = trained.model.len() + description.len();
-    if bytes > MOST_BYTES {
-        return Err(TooLarge { bytes, remedy: remedy(&trained.description) });
-    }
     let model = ByteString(trained.model.clone());
     Ok(ConfigMap {
         metadata: metadata(target, &description),
@@ -69,6 +57,7 @@ mod tests {
     use detectors::{Description, DetectorConfig, IsolationForestConfig, ThresholdConfig};
 
     use super::*;
+    use crate::size::MOST_BYTES;
 
     fn trained(model: Vec<u8>) -> Trained {
         let description = Description {

@@ -9,10 +9,7 @@ use detectors::{
 };
 
 use crate::data::{InputError, column_names, read_csv};
-
-/// Most bytes of model and description that a revision holds. The API server takes 1,048,576 in a ConfigMap; the rest
-/// is for metadata.
-pub const MOST_BYTES: usize = 1_000_000;
+use crate::size::{MOST_BYTES, remedy};
 
 /// A model that is ready to be published.
 #[derive(Clone, Debug, PartialEq)]
@@ -168,7 +165,7 @@ fn fitting(model: Model, input: &TrainingInput, most: usize) -> Trained {
         reason: reasons::DRIFT_NOT_MEASURED.to_owned(),
         message: format!(
             "the model fits a revision of {most} bytes only without the distribution of its training rows, so drift is not \
-             measured: lower {}",
+             measured: {}",
             remedy(&description)
         ),
     });
@@ -198,19 +195,9 @@ pub(crate) fn description_json(description: &Description) -> String {
     serde_json::to_string(description).unwrap_or_default()
 }
 
-/// Which parameters decide the size.
-pub(crate) fn remedy(description: &Description) -> String {
-    let DetectorConfig { isolation_forest, extended_isolation_forest, .. } = &description.detector;
-    let forest = isolation_forest.as_ref().map(|forest| (forest.trees, forest.sample_size));
-    match forest.or(extended_isolation_forest.as_ref().map(|forest| (forest.trees, forest.sample_size))) {
-        Some((trees, sample_size)) => format!("trees ({trees}) or sampleSize ({sample_size})"),
-        None => format!("the number of features ({})", description.features.len()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use api::job::RevisionTarget;
+    use api::job::{DataFile, RevisionTarget};
     use detectors::IsolationForestConfig;
 
     use super::*;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use detectors::config::Missing;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Certificate, StatusCode, Url};
 use serde::Deserialize;
@@ -67,6 +68,9 @@ pub(super) struct Target {
     pub(super) name: String,
     pub(super) revision: String,
     pub(super) features: Vec<String>,
+    /// Whether rows may lack values; a server that does not say takes none.
+    #[serde(default)]
+    pub(super) missing: Missing,
 }
 
 /// One request's end.
@@ -148,7 +152,7 @@ impl Client {
 
     /// The requests' bodies, `batch` rows each.
     pub(super) fn bodies(&self, rows: &[Vec<f64>], batch: usize) -> Vec<Bytes> {
-        // Finite numbers can always be written.
+        // Finite numbers can always be written; NaN, a missing value, becomes null.
         let json = |value: serde_json::Result<Vec<u8>>| Bytes::from(value.unwrap_or_default());
         if self.single {
             return rows.iter().map(|row| json(serde_json::to_vec(row))).collect();

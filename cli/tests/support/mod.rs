@@ -46,7 +46,7 @@ impl Drop for Folder {
     }
 }
 
-/// A running `anomaly run` of the quick start, ended with the test whatever happens.
+/// A running `anomaly run`, of the quick start unless told otherwise, ended with the test whatever happens.
 pub(crate) struct Served {
     child: Child,
     pub(crate) url: String,
@@ -54,10 +54,13 @@ pub(crate) struct Served {
 
 impl Served {
     pub(crate) fn start() -> Self {
-        let mut child = anomaly(&["run", "-f", "examples/quickstart.yaml", "--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::of("examples/quickstart.yaml")
+    }
+
+    /// Another model.
+    pub(crate) fn of(manifest: &str) -> Self {
+        let mut child =
+            anomaly(&["run", "-f", manifest, "--port", "0"]).stdout(Stdio::piped()).spawn().unwrap();
         let mut printed = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         while !printed.contains("curl") && stdout.read_line(&mut printed).unwrap() > 0 {}

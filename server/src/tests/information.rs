@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
+use detectors::config::Missing;
 use detectors::{Description, DetectorConfig, IsolationForestConfig, ThresholdConfig, Warning};
 use http::StatusCode;
 use serde_json::Value;
 
 use super::fixture::{get, http};
 use crate::config::About;
-use crate::information::render;
+use crate::information::{Scoring, render};
+
+const SCORING: Scoring = Scoring { kernel: "portable", calibrated: true, missing: Missing::Refuse };
 
 fn description() -> Description {
     Description {
@@ -31,8 +34,7 @@ fn description() -> Description {
 #[test]
 fn the_body_is_a_contract() {
     let mut body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable", true))
-            .unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, SCORING)).unwrap();
     assert_eq!(body["server_version"].take(), env!("CARGO_PKG_VERSION"));
     insta::assert_yaml_snapshot!(body);
 }
@@ -41,16 +43,14 @@ fn the_body_is_a_contract() {
 fn a_threshold_that_was_left_out_is_told_as_what_it_means() {
     let description = Description { threshold_config: ThresholdConfig::default(), ..description() };
     let body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description, &about(), 1, "portable", true))
-            .unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description, &about(), 1, SCORING)).unwrap();
     assert_eq!(body["threshold_config"], serde_json::json!({"contamination": 0.01}));
 }
 
 #[test]
 fn no_member_is_camel_case() {
     let body: Value =
-        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, "portable", true))
-            .unwrap();
+        serde_json::from_slice(&render("machine", "demo", &description(), &about(), 1, SCORING)).unwrap();
     assert_eq!(camel_case_members(&body), Vec::<String>::new());
 }
 
