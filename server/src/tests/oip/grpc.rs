@@ -187,6 +187,9 @@ async fn without_a_model_the_server_lives_and_is_not_ready() {
     let mut client = client(&app::grpc(&empty(None)));
     assert!(client.server_live(ServerLiveRequest {}).await.unwrap().into_inner().live);
     assert!(!client.server_ready(ServerReadyRequest {}).await.unwrap().into_inner().ready);
+    let ready = |name: &str| ModelReadyRequest { name: name.to_owned(), version: "7".to_owned() };
+    assert!(!client.model_ready(ready("machine")).await.unwrap().into_inner().ready);
+    assert_eq!(client.model_ready(ready("other")).await.unwrap_err().code(), Code::NotFound);
     let status = client.model_infer(typed(&ROWS, 2)).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unavailable, "the model is being loaded"));
 }
