@@ -1,6 +1,10 @@
 //! The promises of the server, each as one test: in-process against the routers where that is enough, over real
 //! sockets where time-outs, closing or draining matter.
 
+#[path = "../../../detectors/tests/support/sklearn.rs"]
+#[allow(unreachable_pub, reason = "shared with the tests of another crate")]
+mod sklearn;
+
 mod auth;
 mod batches;
 mod drain;
@@ -8,6 +12,7 @@ mod drift;
 mod explain;
 pub(crate) mod fixture;
 mod fuzz;
+mod forms;
 mod information;
 mod metrics;
 mod oip;
@@ -20,3 +25,4 @@ mod streams;
 mod tls;
 mod traces;
 mod wire;
+mod unusual;
