@@ -157,8 +157,10 @@ impl GrpcInferenceService for Calls {
         request: Request<ModelReadyRequest>,
     ) -> Result<Response<ModelReadyResponse>, Status> {
         let ModelReadyRequest { name, version } = request.into_inner();
-        let addressed = self.addressed(&name, &version);
-        self.answer(addressed.map(|_| ModelReadyResponse { ready: self.0.ready().is_ok() }))
+        // Its own model that is still to come is not ready, which is no error: clients raise one, and would not ask again.
+        let is_to_come = name == self.0.name && self.0.model().is_err();
+        let known = if is_to_come { Ok(()) } else { self.addressed(&name, &version).map(drop) };
+        self.answer(known.map(|()| ModelReadyResponse { ready: self.0.ready().is_ok() }))
     }
 
     async fn server_metadata(

@@ -29,11 +29,11 @@ use crate::oip::grpc::inference::{
 use crate::oip::grpc::{INFER, http_status};
 use crate::state::App;
 
-type Client = GrpcInferenceServiceClient<Asked>;
+pub(in crate::tests) type Client = GrpcInferenceServiceClient<Asked>;
 
 /// The port as a client's connection to it.
 #[derive(Clone)]
-pub(super) struct Asked(pub(super) Arc<Edge>);
+pub(in crate::tests) struct Asked(pub(in crate::tests) Arc<Edge>);
 
 impl tower::Service<http::Request<tonic::body::Body>> for Asked {
     type Response = http::Response<Body>;
@@ -50,7 +50,7 @@ impl tower::Service<http::Request<tonic::body::Body>> for Asked {
     }
 }
 
-fn client(router: &Arc<Edge>) -> Client {
+pub(in crate::tests) fn client(router: &Arc<Edge>) -> Client {
     GrpcInferenceServiceClient::new(Asked(Arc::clone(router))).max_decoding_message_size(usize::MAX)
 }
 
@@ -58,7 +58,7 @@ fn grpc() -> Client {
     client(&app::grpc(&loaded(None)))
 }
 
-fn input(datatype: &str, shape: &[i64]) -> InferInputTensor {
+pub(in crate::tests) fn input(datatype: &str, shape: &[i64]) -> InferInputTensor {
     InferInputTensor {
         name: "x".to_owned(),
         datatype: datatype.to_owned(),
@@ -67,7 +67,7 @@ fn input(datatype: &str, shape: &[i64]) -> InferInputTensor {
     }
 }
 
-fn request(inputs: Vec<InferInputTensor>) -> ModelInferRequest {
+pub(in crate::tests) fn request(inputs: Vec<InferInputTensor>) -> ModelInferRequest {
     ModelInferRequest { model_name: "machine".to_owned(), inputs, ..ModelInferRequest::default() }
 }
 
@@ -187,6 +187,9 @@ async fn without_a_model_the_server_lives_and_is_not_ready() {
     let mut client = client(&app::grpc(&empty(None)));
     assert!(client.server_live(ServerLiveRequest {}).await.unwrap().into_inner().live);
     assert!(!client.server_ready(ServerReadyRequest {}).await.unwrap().into_inner().ready);
+    let ready = |name: &str| ModelReadyRequest { name: name.to_owned(), version: "7".to_owned() };
+    assert!(!client.model_ready(ready("machine")).await.unwrap().into_inner().ready);
+    assert_eq!(client.model_ready(ready("other")).await.unwrap_err().code(), Code::NotFound);
     let status = client.model_infer(typed(&ROWS, 2)).await.unwrap_err();
     assert_eq!((status.code(), status.message()), (Code::Unavailable, "the model is being loaded"));
 }
