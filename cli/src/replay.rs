@@ -181,7 +181,8 @@ fn read(arguments: &Arguments, target: &Target) -> Result<Vec<Vec<f64>>, ReplayE
     let mut all = Vec::new();
     while let Some(chunk) = table.next_chunk()? {
         let routed = target.missing == Missing::Route;
-        let rows = columns.read(&chunk, |value| value.abs() <= f64::from(f32::MAX) || routed && value.is_nan());
+        let rows =
+            columns.read(&chunk, |value| value.abs() <= f64::from(f32::MAX) || routed && value.is_nan());
         if let Some((at, Some(fault))) = rows.faults.iter().enumerate().find(|(_, fault)| fault.is_some()) {
             let row = all.len() + at + 1;
             return Err(ReplayError::Row { file: table.file().to_owned(), row, fault: fault.clone() });
