@@ -168,11 +168,24 @@ async fn beyond_the_reserve_the_refusal_comes_unasked() {
     }
     let refused = server.connect().await.reply().await;
     assert_eq!(refused.status, 503);
-    assert!(refused.closes(), "{refused:?}");
+    assert!(refused.closes() && refused.body.contains("too many connections"), "{refused:?}");
+    assert!(refused.head.contains("\r\nx-request-id: "), "{refused:?}");
 }
 
 /// What the HTTP parser refuses has the form of every other error, and is counted.
+    assert!(reply.head.contains("\r\nx-request-id: "), "{reply:?}");
 #[tokio::test]
+    let named = "GET /model_information HTTP/1.1\r\nhost: test\r\nx-request-id: mine\r\n\r\n";
+    let reply = server.connect().await.ask(named).await;
+    assert!(reply.status == 503 && reply.head.contains("\r\nx-request-id: mine\r\n"), "{reply:?}");
+    // Probes were not refused.
+    let metrics = server.connect().await.ask(get("/metrics")).await.body;
+    for series in [
+        "anomaly_http_connections_refused_total{port=\"http\"} 2\n",
+        "anomaly_requests_shed_total{reason=\"connections\"} 2\n",
+    ] {
+        assert!(metrics.contains(series), "{series}");
+    }
 async fn what_is_not_http_is_told_so_as_a_problem_and_counted() {
     let server = Running::start(|_| {}).await;
     let long = format!("GET /{} HTTP/1.1\r\nhost: test\r\n\r\n", "a".repeat(100_000));
