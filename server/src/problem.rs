@@ -149,16 +149,16 @@ impl Problem {
         Self::shed(ShedReason::Rows, "too many rows are being scored; try again in a second")
     }
 
+    /// 503: as many streams of rows are open as the server takes.
+    pub(crate) fn too_many_streams() -> Self {
+        Self::shed(ShedReason::Rows, "too many streams of rows are open; try again in a second")
+    }
+
     /// 503: the batches before this one would take too long.
     pub(crate) fn waits_too_long() -> Self {
         Self::shed(ShedReason::Wait, "too many batches are waiting to be scored; try again in a second")
     }
 
-    /// 422: a query parameter that cannot be understood.
-    pub(crate) fn invalid_parameter(detail: impl Into<String>) -> Self {
-        let title = "a query parameter is wrong";
-        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-parameter", title, detail)
-    }
     /// 503: the whole body was there, but the answer was not within the time of a request.
     pub(crate) fn answered_too_late(seconds: f64) -> Self {
         let detail =
@@ -166,6 +166,11 @@ impl Problem {
         Self::shed(ShedReason::Wait, detail)
     }
 
+    /// 422: a query parameter that cannot be understood.
+    pub(crate) fn invalid_parameter(detail: impl Into<String>) -> Self {
+        let title = "a query parameter is wrong";
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid-parameter", title, detail)
+    }
 
     /// 413: more than the limit. The connection is closed, because the rest of the body is not read.
     pub(crate) fn too_large(limit: usize) -> Self {
@@ -267,8 +272,11 @@ impl Problem {
 
     /// 503: the bodies being read hold all the memory there is for them.
     pub(crate) fn too_many_bodies() -> Self {
-        Self::shed(ShedReason::Bodies, "too many large bodies are being read; try again in a second")
-            .closing()
+        Self::shed(
+            ShedReason::Bodies,
+            "too many large bodies are being read or answered; try again in a second",
+        )
+        .closing()
     }
 
     /// 500: a bug. The log has the cause, the client has not.
