@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 use crate::access::Line;
 use crate::auth::Gate;
 use crate::base_path::BasePath;
-use crate::body::{ReadsOn, With};
+use crate::body::{ReadToEnd, ReadsOn, With};
 use crate::metrics::PortName;
 use crate::oip;
 use crate::patience::{Late, Patience};
@@ -75,6 +75,23 @@ impl Edge {
         } else {
             told.tell(&self.app, took, &id);
         }
+        self.in_form(route, response, id)
+    }
+
+    /// Answers a request of a connection beyond the limit, without looking at more than its head. It is counted as a
+    /// connection that was refused, which is what alerts add to the requests that failed.
+    pub(crate) fn turn_away<B>(&self, request: &http::Request<B>) -> Response {
+        let (problem, id) = (Problem::overloaded(), request_id::of(request.headers()));
+        let (route, status) = (self.route(request.uri().path()), problem.status());
+        self.app.metrics.port(self.port).connections_refused.inc();
+        problem.count(&self.app.metrics);
+        let told = Told { method: known(request.method()), route, port: self.port, status, span: None };
+        told.tell(&self.app, Duration::ZERO, &id);
+        self.in_form(route, problem.into_response(), id)
+    }
+
+    /// With the request's id; errors in the form of its protocol.
+    fn in_form(&self, route: Route, mut response: Response, id: HeaderValue) -> Response {
         response.headers_mut().insert(request_id::HEADER, id);
         match self.port {
             PortName::Grpc => oip::grpc::in_form(response),
@@ -105,6 +122,14 @@ impl Edge {
             Ok(permit) => permit,
             Err(problem) => return problem.into_response(),
         };
+        // A single row is scored as soon as it is there: only its body can be late.
+        let (request, read) = match route {
+            Route::Prediction => (request, None),
+            _ => {
+                let (request, read) = ReadToEnd::of(request);
+                (request, Some(read))
+            }
+        };
         // Pinned where it is: it is too large to be moved about.
         let routed = pin!(self.routed(route, request));
         let handled = AssertUnwindSafe(routed).catch_unwind();
@@ -113,6 +138,9 @@ impl Edge {
             // The panic hook has logged where it happened.
             Ok(Err(_panic)) => Problem::internal().into_response(),
             // Handlers wait for the client's body, and large batches for their turn. Streams are answered before.
+            Err(Late) if read.as_ref().is_some_and(ReadToEnd::is_true) => {
+                Problem::answered_too_late(limit.as_secs_f64()).into_response()
+            }
             Err(Late) => Problem::timed_out(limit.as_secs_f64()).into_response(),
         }
     }

@@ -149,9 +149,21 @@ impl Problem {
         Self::shed(ShedReason::Rows, "too many rows are being scored; try again in a second")
     }
 
+    /// 503: as many streams of rows are open as the server takes.
+    pub(crate) fn too_many_streams() -> Self {
+        Self::shed(ShedReason::Rows, "too many streams of rows are open; try again in a second")
+    }
+
     /// 503: the batches before this one would take too long.
     pub(crate) fn waits_too_long() -> Self {
         Self::shed(ShedReason::Wait, "too many batches are waiting to be scored; try again in a second")
+    }
+
+    /// 503: the whole body was there, but the answer was not within the time of a request.
+    pub(crate) fn answered_too_late(seconds: f64) -> Self {
+        let detail =
+            format!("the request could not be answered within {seconds} s; try again, or send fewer rows");
+        Self::shed(ShedReason::Wait, detail)
     }
 
     /// 422: a query parameter that cannot be understood.
@@ -248,7 +260,7 @@ impl Problem {
         Self::shed(ShedReason::Requests, "too many requests are being answered; try again in a second")
     }
 
-    fn shed(reason: ShedReason, detail: &str) -> Self {
+    fn shed(reason: ShedReason, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
             .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
             .refused(Refused::Shed(reason))
@@ -260,8 +272,11 @@ impl Problem {
 
     /// 503: the bodies being read hold all the memory there is for them.
     pub(crate) fn too_many_bodies() -> Self {
-        Self::shed(ShedReason::Bodies, "too many large bodies are being read; try again in a second")
-            .closing()
+        Self::shed(
+            ShedReason::Bodies,
+            "too many large bodies are being read or answered; try again in a second",
+        )
+        .closing()
     }
 
     /// 500: a bug. The log has the cause, the client has not.
