@@ -16,6 +16,7 @@ use crate::app;
 use crate::auth::{self, Gate};
 use crate::config::{Config, Drain, Public, TlsFiles};
 use crate::edge::Edge;
+use crate::health;
 use crate::listen::{self, Phase, Phases, Port};
 use crate::metrics::Metrics;
 use crate::model::{self, LoadError, Loaded, Source};
@@ -103,6 +104,7 @@ impl Server {
         };
         let http = open(config.http_address, app::http(&app)).await?;
         let (phase, phases) = Phases::new();
+        background.spawn(health::tell(app, phases.clone()));
         Ok(Self { http, public, grpc, background, traces, phase, phases, drain: config.drain })
     }
 

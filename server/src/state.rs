@@ -12,6 +12,7 @@ use crate::access::{AccessLog, Lines};
 use crate::auth::Gate;
 use crate::body::Budget;
 use crate::config::{About, Limits};
+use crate::health::{Health, Told};
 use crate::information;
 use crate::metrics::{Metrics, RowCounters};
 use crate::model::Loaded;
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) requests: RequestsInFlight,
     pub(crate) rows: RowsInFlight,
     pub(crate) metrics: Metrics,
+    /// For those who watch whether this process is ready.
+    pub(crate) health: Told,
     /// None if there is no `public` port: then nothing is asked for a password and readiness needs no password file.
     pub(crate) gate: Option<Arc<Gate>>,
     /// None if all ports speak plain HTTP.
@@ -136,6 +139,7 @@ impl App {
             requests,
             rows,
             metrics,
+            health: Told::new(),
             gate,
             tls: None,
             about: About::default(),
@@ -180,6 +184,11 @@ impl App {
         }
         self.gate.as_ref().map_or(Ok(()), |gate| gate.ready())?;
         self.tls.as_ref().map_or(Ok(()), |tls| tls.ready())
+    }
+
+    /// Tells it to those who watch, if it has changed.
+    pub(crate) fn tell_health(&self) {
+        self.health.tell(if self.ready().is_ok() { Health::Ready } else { Health::NotReady });
     }
 
     /// Takes the model into service; the first one stays.

@@ -36,7 +36,7 @@ impl Phases {
     }
 
     /// Waits until no more connections are to be accepted; so does a sender that is gone.
-    pub(super) async fn closing(&self) {
+    pub(crate) async fn closing(&self) {
         let _ = self.0.clone().wait_for(|phase| *phase == Phase::Closing).await;
     }
 }

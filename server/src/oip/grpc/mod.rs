@@ -10,7 +10,7 @@ mod contents;
 mod error;
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; see xtask")]
-mod health;
+pub(crate) mod health;
 #[rustfmt::skip]
 #[allow(missing_docs, unreachable_pub, clippy::all, reason = "generated; see xtask")]
 pub(crate) mod inference;

@@ -3,6 +3,9 @@
 use std::sync::{Arc, PoisonError};
 
 use axum::body::Bytes;
+use futures::StreamExt as _;
+use futures::future::ready;
+use futures::stream::{self, BoxStream};
 use tonic::{Request, Response, Status};
 
 use super::super::address::Addressed;
@@ -15,12 +18,13 @@ use super::body::Part;
 use super::contents::{self, Content};
 use super::error::status;
 use super::health::health_check_response::ServingStatus;
-use super::health::health_server::Health;
+use super::health::health_server::Health as HealthService;
 use super::health::{HealthCheckRequest, HealthCheckResponse};
 use super::inference::grpc_inference_service_server::GrpcInferenceService;
 use super::inference::model_infer_request::InferInputTensor;
 use super::inference::*;
 use crate::backlog::Place;
+use crate::health::Health;
 use crate::pool::INLINE_BYTES;
 use crate::problem::Problem;
 use crate::state::{App, Served};
@@ -187,18 +191,49 @@ impl GrpcInferenceService for Calls {
 }
 
 #[tonic::async_trait]
-impl Health for Calls {
+impl HealthService for Calls {
     async fn check(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<HealthCheckResponse>, Status> {
         let HealthCheckRequest { service } = request.into_inner();
-        if !service.is_empty() && service != NAME {
+        if !is_ours(&service) {
             return Err(Status::not_found(format!("there is no service {}, only {NAME}", shown(&service))));
         }
         let status = if self.0.ready().is_ok() { ServingStatus::Serving } else { ServingStatus::NotServing };
         Ok(Response::new(HealthCheckResponse { status: status.into() }))
     }
+
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    /// What is the case, and what changes, until the server closes. A service that is not known is no error here: the
+    /// protocol has it that it may come to be known.
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let known = is_ours(&request.into_inner().service);
+        self.0.tell_health();
+        let said = move |health| match health {
+            _ if !known => ServingStatus::ServiceUnknown,
+            Health::Ready => ServingStatus::Serving,
+            Health::NotReady | Health::Closing => ServingStatus::NotServing,
+        };
+        let changes = stream::unfold(Some(self.0.health.watch()), async |told| {
+            let mut told = told?;
+            told.changed().await.ok()?;
+            let health = *told.borrow_and_update();
+            Some((health, (health != Health::Closing).then_some(told)))
+        });
+        let mut before = None;
+        let changes = changes.map(said).filter(move |status| ready(before.replace(*status) != Some(*status)));
+        Ok(Response::new(changes.map(|status| Ok(HealthCheckResponse { status: status.into() })).boxed()))
+    }
+}
+
+/// Whether a health check may ask for it; without a name, for the whole server.
+fn is_ours(service: &str) -> bool {
+    service.is_empty() || service == NAME
 }
 
 fn metadata(model: ModelMetadata) -> ModelMetadataResponse {

@@ -33,7 +33,7 @@ type Client = GrpcInferenceServiceClient<Asked>;
 
 /// The port as a client's connection to it.
 #[derive(Clone)]
-struct Asked(Arc<Edge>);
+pub(super) struct Asked(pub(super) Arc<Edge>);
 
 impl tower::Service<http::Request<tonic::body::Body>> for Asked {
     type Response = http::Response<Body>;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use http::Request;
+use hyper::body::Incoming;
 use hyper::client::conn::http2::SendRequest;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message as _;
@@ -18,11 +19,15 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsConnector;
-use tonic::{Code, Status};
+use tonic::{Code, Status, Streaming};
 
 use super::super::fixture::{directory, in_memory};
 use super::grpc::raw;
+use super::grpc_health;
 use crate::config::{Config, TlsFiles};
+use crate::oip::grpc::health::HealthCheckResponse;
+use crate::oip::grpc::health::health_check_response::ServingStatus;
+use crate::oip::grpc::health::health_client::HealthClient;
 use crate::oip::grpc::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::server::{Server, Stop};
 
@@ -31,6 +36,10 @@ const KEY: &str = include_str!("../tls/first.key");
 
 /// Short enough for a test to wait for.
 const SHORT: Duration = Duration::from_millis(100);
+
+fn origin() -> http::Uri {
+    http::Uri::from_static("http://localhost")
+}
 
 struct Running {
     address: SocketAddr,
@@ -73,16 +82,29 @@ impl Connection {
     }
 
     async fn score(&self, rows: usize) -> Result<(), Status> {
+        let mut client = GrpcInferenceServiceClient::with_origin(self.sending(), origin());
+        client.model_infer(raw(&vec![0.5; 2 * rows], rows as i64)).await.map(drop)
+    }
+
+    async fn watch(&self) -> Streaming<HealthCheckResponse> {
+        let mut client = HealthClient::with_origin(self.sending(), origin());
+        client.watch(grpc_health::of("")).await.unwrap().into_inner()
+    }
+
+    /// What a client sends with.
+    fn sending(
+        &self,
+    ) -> impl tower::Service<
+        Request<tonic::body::Body>,
+        Response = http::Response<Incoming>,
+        Error = hyper::Error,
+        Future: Send,
+    > + use<> {
         let sender = self.sender.clone();
-        let send = tower::service_fn(move |request: Request<tonic::body::Body>| {
+        tower::service_fn(move |request: Request<tonic::body::Body>| {
             let mut sender = sender.clone();
             async move { sender.send_request(request.map(Body::new)).await }
-        });
-        let origin = http::Uri::from_static("http://localhost");
-        GrpcInferenceServiceClient::with_origin(send, origin)
-            .model_infer(raw(&vec![0.5; 2 * rows], rows as i64))
-            .await
-            .map(drop)
+        })
     }
 }
 
@@ -113,6 +135,23 @@ async fn in_lame_duck_a_connection_goes_on_and_then_ends_with_the_server() {
     connection.infer().await.unwrap();
     Connection::over(server.socket().await).await.infer().await.unwrap();
     server.stop.send(Stop::Now).await.unwrap();
+    connection.driver.await.unwrap().unwrap();
+    server.task.await.unwrap();
+}
+
+#[tokio::test]
+async fn who_watches_its_health_holds_up_no_server_that_ends() {
+    let server = Running::start(|config| {
+        config.drain.lame_duck = Duration::ZERO;
+        config.drain.finish = Duration::from_secs(3_600);
+    })
+    .await;
+    let connection = Connection::over(server.socket().await).await;
+    let mut told = connection.watch().await;
+    assert_eq!(grpc_health::next(&mut told).await, Some(ServingStatus::Serving));
+    server.stop.send(Stop::Drain).await.unwrap();
+    assert_eq!(grpc_health::next(&mut told).await, Some(ServingStatus::NotServing));
+    assert_eq!(grpc_health::next(&mut told).await, None);
     connection.driver.await.unwrap().unwrap();
     server.task.await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! The Open Inference Protocol over REST, without sockets.
 
 mod grpc;
+mod grpc_health;
 mod grpc_sockets;
 mod hostile;
 mod inputs;
