@@ -41,9 +41,9 @@ pub(crate) fn single(rows: &[[f64; COLUMNS]], headers: &str) -> Arc<Vec<Vec<u8>>
     Arc::new(rows.iter().map(|row| post("/prediction?score=true", headers, &body(row))).collect())
 }
 
-/// One JSON batch of all rows for `/predictions`.
-pub(crate) fn json_batch(rows: &[[f64; COLUMNS]]) -> Arc<Vec<Vec<u8>>> {
-    Arc::new(vec![post("/predictions", "", json!(rows).to_string().as_bytes())])
+/// One JSON batch of all rows for `/predictions`, with further header lines.
+pub(crate) fn json_batch(rows: &[[f64; COLUMNS]], headers: &str) -> Arc<Vec<Vec<u8>>> {
+    Arc::new(vec![post("/predictions", headers, json!(rows).to_string().as_bytes())])
 }
 
 /// One batch of all rows as an FP32 tensor of the Open Inference Protocol, in binary both ways.
