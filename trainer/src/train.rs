@@ -4,9 +4,7 @@ use api::job::{DataFile, INPUT_VERSION, TrainingInput};
 use api::training_key::digest;
 use detectors::config::ImportedConfig;
 use detectors::description::{DESCRIPTION_VERSION, reasons};
-use detectors::{
-    CheckedMatrix, Description, DetectorConfig, ImportError, ImportOptions, Model, TrainError, Warning,
-};
+use detectors::{CheckedMatrix, Description, ImportError, ImportOptions, Model, TrainError, Warning};
 
 use crate::data::{InputError, column_names, read_csv};
 use crate::size::{MOST_BYTES, remedy};

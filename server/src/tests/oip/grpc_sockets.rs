@@ -39,6 +39,10 @@ const KEY: &str = include_str!("../tls/first.key");
 /// Short enough for a test to wait for.
 const SHORT: Duration = Duration::from_millis(100);
 
+fn origin() -> http::Uri {
+    http::Uri::from_static("http://localhost")
+}
+
 struct Running {
     address: SocketAddr,
     stop: mpsc::Sender<Stop>,
@@ -80,12 +84,12 @@ impl Connection {
     }
 
     async fn score(&self, rows: usize) -> Result<(), Status> {
-        let mut client = GrpcInferenceServiceClient::with_origin(self.sending(), ORIGIN);
+        let mut client = GrpcInferenceServiceClient::with_origin(self.sending(), origin());
         client.model_infer(raw(&vec![0.5; 2 * rows], rows as i64)).await.map(drop)
     }
 
     async fn watch(&self) -> Streaming<HealthCheckResponse> {
-        let mut client = HealthClient::with_origin(self.sending(), ORIGIN);
+        let mut client = HealthClient::with_origin(self.sending(), origin());
         client.watch(grpc_health::of("")).await.unwrap().into_inner()
     }
 
