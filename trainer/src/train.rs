@@ -196,7 +196,7 @@ pub(crate) fn description_json(description: &Description) -> String {
 #[cfg(test)]
 mod tests {
     use api::job::{DataFile, RevisionTarget};
-    use detectors::IsolationForestConfig;
+    use detectors::{DetectorConfig, IsolationForestConfig};
 
     use super::*;
 
