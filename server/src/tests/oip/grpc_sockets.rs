@@ -31,8 +31,6 @@ use crate::oip::grpc::health::health_client::HealthClient;
 use crate::oip::grpc::inference::grpc_inference_service_client::GrpcInferenceServiceClient;
 use crate::server::{Server, Stop};
 
-const ORIGIN: http::Uri = http::Uri::from_static("http://localhost");
-
 const CERTIFICATE: &str = include_str!("../tls/first.crt");
 const KEY: &str = include_str!("../tls/first.key");
 
