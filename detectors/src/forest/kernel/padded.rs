@@ -63,7 +63,17 @@ pub(crate) struct Padded {
     packed: PackedTrees,
     /// The same in bytes, made when a kernel first asks for it; `None` where it does not fit.
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
-    ranks: OnceLock<Option<Ranks>>,
+    ranks: OnDemand,
+}
+
+/// What is made when it is first asked for. It follows from the rest, so that nothing can be seen of whether it was.
+#[derive(Clone, Default)]
+struct OnDemand(OnceLock<Option<Ranks>>);
+
+impl std::fmt::Debug for OnDemand {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("OnDemand")
+    }
 }
 
 /// One tree: the root is node 1, the children of i are 2 i and 2 i + 1, and end e stands where node 2^depth + e would.
@@ -108,7 +118,7 @@ impl Padded {
             leaves: vec![0.0; if whole { nodes } else { 0 }],
             entries: vec![0; if whole { 0 } else { nodes }],
             packed: trees,
-            ranks: OnceLock::new(),
+            ranks: OnDemand::default(),
         };
         for index in 0..padded.trees {
             padded.fill(index);
@@ -191,7 +201,7 @@ impl Padded {
 
     #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
     pub(super) fn ranks(&self) -> Option<&Ranks> {
-        self.ranks.get_or_init(|| Ranks::new(self)).as_ref()
+        self.ranks.0.get_or_init(|| Ranks::new(self)).as_ref()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PaddedTree<'_>> {
