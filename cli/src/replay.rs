@@ -179,13 +179,12 @@ fn read(arguments: &Arguments, target: &Target) -> Result<Vec<Vec<f64>>, ReplayE
     let columns = Columns::find(&table.schema(), &target.features, table.file())?;
     let mut all = Vec::new();
     while let Some(chunk) = table.next_chunk()? {
-        let rows = columns.read(&chunk, false);
+        let rows = columns.read(&chunk, |value| value.abs() <= f64::from(f32::MAX));
         if let Some((at, Some(fault))) = rows.faults.iter().enumerate().find(|(_, fault)| fault.is_some()) {
             let row = all.len() + at + 1;
             return Err(ReplayError::Row { file: table.file().to_owned(), row, fault: fault.clone() });
         }
-        let matrix = rows.matrix.as_ref();
-        all.extend(matrix.iter().flat_map(|m| (0..m.rows()).map(|row| m.row(row).to_vec())));
+        all.extend(rows.values.chunks_exact(target.features.len()).map(<[f64]>::to_vec));
     }
     table.finish();
     if all.is_empty() {

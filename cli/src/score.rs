@@ -107,8 +107,10 @@ pub fn score(arguments: &Arguments) -> Result<(), ScoreError> {
     let began = Instant::now();
     let mut counts = Counts::default();
     while let Some(chunk) = table.next_chunk()? {
-        let rows = columns.read(&chunk, model.accepts_missing_values());
-        let scored = rows.matrix.as_ref().map(|matrix| model.score_rows(matrix)).unwrap_or_default();
+        let rows = columns.read(&chunk, |value| model.accepts(value));
+        // Every value has been checked; only an empty table is refused.
+        let scored =
+            model.check_rows(rows.values).map_or_else(|_| Vec::new(), |rows| model.score_rows(&rows));
         counts.add(&scored, &rows.faults, counts.rows);
         output.write(&chunk.batch, &scored, &rows.faults)?;
     }

@@ -250,6 +250,11 @@ impl Model {
         self.fitted.accepts(f64::NAN)
     }
 
+    /// Whether a row may have this value; NaN is a missing one.
+    pub fn accepts(&self, value: f64) -> bool {
+        self.fitted.accepts(value)
+    }
+
     /// The model file's bytes: the same for the same training. See [`model_file`].
     pub fn encode(&self) -> Vec<u8> {
         model_file::encode(self)

@@ -7,55 +7,11 @@ mod support;
 use std::io::Write;
 
 use detectors::config::Missing;
-use detectors::forest::Unusual;
-use detectors::{Detector, ImportError, ImportOptions, IsolationForest, Model, ThresholdConfig};
+use detectors::{ImportError, ImportOptions, Model, ThresholdConfig};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 use support::sklearn::Case;
-
-/// What the exporter would write of a reference case, whose queries stand in for its training rows.
-fn document(case: &Case) -> Value {
-    let values = case.values();
-    let mut given = case.forest(&values);
-    let forest = IsolationForest::import(&given).unwrap();
-    let width = forest.columns();
-    let rows: Vec<&[f64]> = values.chunks_exact(width).collect();
-    let sums: Vec<f64> = rows.iter().map(|row| forest.measure_row(row)).collect();
-    given.depth_cut = Some(case.cut(&forest, &sums)).filter(|cut| cut.is_finite());
-    let routed = |route: Unusual| if route == Unusual::Route { "route" } else { "refuse" };
-    let finite =
-        |row: &usize| rows[*row].iter().all(|value| value.is_nan() || value.abs() <= f64::from(f32::MAX));
-    let golden: Vec<Value> = (0..rows.len()).filter(finite).take(64).map(|row| json!({
-        "values": rows[row].iter().map(|value| if value.is_nan() { None } else { Some(*value) }).collect::<Vec<_>>(),
-        "depth_sum": case.depth_sums.as_ref().map_or(sums[row], |sums| sums[row]),
-        "score": case.score_samples[row],
-        "is_inlier": case.predict[row] == 1,
-    })).collect();
-    // Where every query has an infinity, which JSON cannot tell.
-    let zeros = vec![0.0; width];
-    let sum = forest.measure_row(&zeros);
-    let zeros = json!({ "values": zeros, "depth_sum": sum, "score": forest.score(sum), "is_inlier": sum >= given.depth_cut.unwrap() });
-    let golden = if golden.is_empty() { vec![zeros] } else { golden };
-    json!({
-        "format": "anomaly-operator/isolation-forest",
-        "version": 1,
-        "features": support::names(width),
-        "n_features_in": width,
-        "max_samples": given.max_samples,
-        "offset": given.offset,
-        "depth_cut": given.depth_cut,
-        "missing": routed(given.missing),
-        "non_finite": routed(given.non_finite),
-        "c": given.c,
-        "trees": case.raw_trees(),
-        "golden": golden,
-        "calibration": {
-            "rows": rows.len(),
-            "outlyingness": case.score_samples.iter().map(|score| -score).collect::<Vec<_>>(),
-        },
-    })
-}
 
 fn import(document: &Value) -> Result<Model, ImportError> {
     Model::import(&serde_json::to_vec(document).unwrap(), ImportOptions::default())
@@ -63,7 +19,7 @@ fn import(document: &Value) -> Result<Model, ImportError> {
 
 fn check(compressed: &[u8]) {
     let case = Case::read(compressed);
-    let model = import(&document(&case)).unwrap();
+    let model = import(&case.document()).unwrap();
     let read = Model::decode(&model.encode()).unwrap();
     assert_eq!(read.verify_golden_rows(), Ok(()));
     let rows = model.check_rows(case.values()).unwrap();
@@ -113,11 +69,11 @@ cases! {
 }
 
 fn small() -> Value {
-    document(&Case::read(include_bytes!("data/sklearn/wine-bootstrap-small.json.gz")))
+    Case::read(include_bytes!("data/sklearn/wine-bootstrap-small.json.gz")).document()
 }
 
 fn lacking() -> Value {
-    document(&Case::read(include_bytes!("data/sklearn/missing-trained.json.gz")))
+    Case::read(include_bytes!("data/sklearn/missing-trained.json.gz")).document()
 }
 
 /// The document, changed.
@@ -211,7 +167,7 @@ fn missing_values_are_treated_as_the_document_says_unless_something_else_is_aske
         Model::import(&serde_json::to_vec(document).unwrap(), options).unwrap()
     };
     let ordinary = include_bytes!("data/sklearn/edge-thresholds.json.gz");
-    let (routed, refused) = (lacking(), document(&Case::read(ordinary)));
+    let (routed, refused) = (lacking(), Case::read(ordinary).document());
     for (document, asked, accepts) in [
         (&routed, None, true),
         (&routed, Some(Missing::Refuse), false),

@@ -23,7 +23,7 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let with_score = query::flag(request.uri().query(), "score")?;
     let loaded = app.model()?;
     let body = body::read_json(request, app.limits.max_body_bytes, &app.bodies).await?;
-    let row = vector::parse(&body.bytes, loaded.model.features(), loaded.routes_missing())?;
+    let row = vector::parse(&body.bytes, loaded.model.features(), loaded.accepts)?;
     let scored = loaded.score_row(&row).map_err(refused)?;
     Ok(answer(&scored, with_score))
 }

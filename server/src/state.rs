@@ -20,6 +20,7 @@ use crate::pool::{Pool, RequestsInFlight, RowsInFlight};
 use crate::problem::Problem;
 use crate::tls::Tls;
 use crate::traces::Traces;
+use crate::vector::Accepts;
 
 /// The state behind both ports.
 #[derive(Debug)]
@@ -55,6 +56,8 @@ pub(crate) struct Served {
     pub(crate) information: Bytes,
     /// Where in the vector each feature stands.
     pub(crate) positions: HashMap<String, usize>,
+    /// The values that its rows may have.
+    pub(crate) accepts: Accepts,
     counters: RowCounters,
     /// What the page shows of the rows.
     pub(crate) scores: Scores,
@@ -71,8 +74,8 @@ impl Served {
     ) -> Self {
         let names = model.features().iter().enumerate();
         let positions = names.map(|(position, name)| (name.clone(), position)).collect();
-        let scores = Scores::new(&model);
-        Self { model, revision, information, positions, counters, scores, recent }
+        let (scores, accepts) = (Scores::new(&model), Accepts::of(&model));
+        Self { model, revision, information, positions, accepts, counters, scores, recent }
     }
 
     /// Scores one row and counts it.
@@ -101,11 +104,6 @@ impl Served {
         if let Some(recent) = &self.recent {
             recent.note(values, scored);
         }
-    }
-
-    /// Whether rows may lack values: then null, an empty cell and NaN are missing values.
-    pub(crate) fn routes_missing(&self) -> bool {
-        self.model.accepts_missing_values()
     }
 
     /// The number of values in a row.

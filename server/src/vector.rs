@@ -5,32 +5,70 @@
 
 use std::fmt;
 
+use detectors::Model;
 use serde::Deserializer as _;
 use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::problem::{FieldError, MAX_FIELD_ERRORS, Problem};
 
-/// Values beyond this cannot be told apart by a model that holds 32-bit floating point.
-pub(crate) const LARGEST: f64 = f32::MAX as f64;
+/// Values beyond this are infinite in 32 bits, and models hold 32-bit floating point.
+const LARGEST: f64 = f32::MAX as f64;
 
 /// What is shown of a wrong value.
 const SHOWN_CHARACTERS: usize = 40;
 
-pub(crate) const EXPECTED_NUMBER: &str = "a finite number within ±3.4028234e38";
+/// Which values a model takes: finite ones within the range of 32-bit floating point, and what is said here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Accepts {
+    /// Missing values: null, an empty cell, NaN in a tensor; NaN here.
+    pub(crate) missing: bool,
+    /// Infinities, and whatever is one in 32 bits.
+    pub(crate) infinite: bool,
+}
 
-/// The numbers of `[0.1, 0.1]`, one a feature, all finite and within the range of 32-bit floating point. `missing` says that
-/// null is a value, too: NaN here.
-pub(crate) fn parse(body: &[u8], features: &[String], missing: bool) -> Result<Vec<f64>, Problem> {
-    let vector =
-        numbers(body, features.len(), missing).map_err(|error| explain(body, features, missing, &error))?;
+impl Accepts {
+    pub(crate) fn of(model: &Model) -> Self {
+        Self { missing: model.accepts(f64::NAN), infinite: model.accepts(f64::INFINITY) }
+    }
+
+    /// Whether a value can be scored; NaN stands for a missing one.
+    pub(crate) fn takes(self, value: f64) -> bool {
+        if value.is_nan() { self.missing } else { self.infinite || is_usual(value) }
+    }
+
+    /// The largest number that can be written as one; JSON has no infinities.
+    pub(crate) const fn largest(self) -> f64 {
+        if self.infinite { f64::MAX } else { LARGEST }
+    }
+
+    /// What is told to whoever sent something else.
+    pub(crate) const fn expected(self) -> &'static str {
+        if self.infinite {
+            "a number within ±1.7976931348623157e308"
+        } else {
+            "a finite number within ±3.4028234e38"
+        }
+    }
+}
+
+/// What every model takes.
+pub(crate) fn is_usual(value: f64) -> bool {
+    value.abs() <= LARGEST
+}
+
+/// The numbers of `[0.1, 0.1]`, one a feature, all of which can be scored.
+pub(crate) fn parse(body: &[u8], features: &[String], accepts: Accepts) -> Result<Vec<f64>, Problem> {
+    let vector = numbers(body, features.len(), accepts.missing)
+        .map_err(|error| explain(body, features, accepts, &error))?;
     if vector.len() != features.len() {
         return Err(wrong_length(features, vector.len()));
     }
-    let outside = |value: &f64| value.abs() > LARGEST;
-    if vector.iter().any(outside) {
-        let wrong = vector.iter().enumerate().filter(|(_, value)| outside(value));
-        return Err(wrong_values(wrong.map(|(column, value)| (column, format!("{value:e}"))), features));
+    let wrong = |value: &f64| !accepts.takes(*value);
+    if vector.iter().any(wrong) {
+        let wrong = vector.iter().enumerate().filter(|(_, value)| wrong(value));
+        let wrong = wrong.map(|(column, value)| (column, format!("{value:e}")));
+        return Err(wrong_values(wrong, features, accepts));
     }
     Ok(vector)
 }
@@ -64,10 +102,14 @@ fn numbers(body: &[u8], expected: usize, missing: bool) -> serde_json::Result<Ve
 }
 
 /// Why the fast way failed. Only called for bodies that are refused.
-fn explain(body: &[u8], features: &[String], missing: bool, error: &serde_json::Error) -> Problem {
+fn explain(body: &[u8], features: &[String], accepts: Accepts, error: &serde_json::Error) -> Problem {
     if let Ok(elements) = serde_json::from_slice::<Vec<&RawValue>>(body) {
-        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_value(element.get(), missing));
-        return wrong_values(wrong.map(|(column, element)| (column, shown(element.get()))), features);
+        let wrong = elements.iter().enumerate().filter(|(_, element)| !is_value(element.get(), accepts));
+        return wrong_values(
+            wrong.map(|(column, element)| (column, shown(element.get()))),
+            features,
+            accepts,
+        );
     }
     if serde_json::from_slice::<IgnoredAny>(body).is_ok() {
         let got = shown(String::from_utf8_lossy(body).trim());
@@ -76,16 +118,16 @@ fn explain(body: &[u8], features: &[String], missing: bool, error: &serde_json::
         return Problem::invalid_vector(format!("the body must be {expected}"), vec![error]);
     }
     if let Some(elements) = elements_with_nan(body) {
-        let wrong = elements.enumerate().filter(|(_, element)| !is_value(element, missing));
-        return wrong_values(wrong.map(|(column, element)| (column, shown(element))), features);
+        let wrong = elements.enumerate().filter(|(_, element)| !is_value(element, accepts));
+        return wrong_values(wrong.map(|(column, element)| (column, shown(element))), features, accepts);
     }
     Problem::malformed(format!("the body is not JSON ({error}); send {}", expected_vector(features)))
 }
 
 /// Whether an element of JSON can be scored: a number within range, or null where values may be missing.
-pub(crate) fn is_value(element: &str, missing: bool) -> bool {
-    (missing && element == "null")
-        || serde_json::from_str::<f64>(element).is_ok_and(|value| value.abs() <= LARGEST)
+pub(crate) fn is_value(element: &str, accepts: Accepts) -> bool {
+    (accepts.missing && element == "null")
+        || serde_json::from_str::<f64>(element).is_ok_and(|value| accepts.takes(value))
 }
 
 /// The elements of a flat array that is JSON but for `NaN` and `Infinity`, which Python's `json.dumps` writes:
@@ -114,14 +156,19 @@ fn wrong_length(features: &[String], got: usize) -> Problem {
     Problem::invalid_vector(detail, vec![error])
 }
 
-fn wrong_values(wrong: impl Iterator<Item = (usize, String)>, features: &[String]) -> Problem {
+fn wrong_values(
+    wrong: impl Iterator<Item = (usize, String)>,
+    features: &[String],
+    accepts: Accepts,
+) -> Problem {
+    let expected = accepts.expected();
     // No more than are told: a body may have hundreds of thousands, each costing many times its own bytes.
     let errors: Vec<FieldError> = wrong
         .take(MAX_FIELD_ERRORS)
         .map(|(column, got)| FieldError {
             column: Some(column),
             feature: features.get(column).cloned(),
-            expected: EXPECTED_NUMBER.to_owned(),
+            expected: expected.to_owned(),
             got,
             ..FieldError::default()
         })
@@ -129,7 +176,7 @@ fn wrong_values(wrong: impl Iterator<Item = (usize, String)>, features: &[String
     let detail = errors.first().map_or_else(String::new, |first| {
         let feature = first.feature.as_deref().unwrap_or("none");
         let column = first.column.unwrap_or_default();
-        format!("value {column} (feature {feature}) is {}; expected {EXPECTED_NUMBER}", first.got)
+        format!("value {column} (feature {feature}) is {}; expected {expected}", first.got)
     });
     Problem::invalid_vector(detail, errors)
 }
@@ -158,12 +205,14 @@ mod tests {
 
     use super::*;
 
+    const USUAL: Accepts = Accepts { missing: false, infinite: false };
+
     fn features() -> Vec<String> {
         vec!["mean".to_owned(), "sd".to_owned()]
     }
 
     fn status(body: &[u8]) -> StatusCode {
-        match parse(body, &features(), false) {
+        match parse(body, &features(), USUAL) {
             Ok(_) => StatusCode::OK,
             Err(problem) => problem.into_response().status(),
         }
@@ -171,10 +220,10 @@ mod tests {
 
     #[test]
     fn numbers_of_every_json_form_are_taken_to_the_last_bit() {
-        let parsed = parse(b" [ 0.1 , -12345678901234567890e-3 ] ", &features(), false).unwrap();
+        let parsed = parse(b" [ 0.1 , -12345678901234567890e-3 ] ", &features(), USUAL).unwrap();
         assert_eq!(parsed, [0.1, -1.234_567_890_123_456_8e16]);
         assert_eq!(
-            parse(b"[1, 340282346638528859811704183484516925440]", &features(), false).unwrap()[0],
+            parse(b"[1, 340282346638528859811704183484516925440]", &features(), USUAL).unwrap()[0],
             1.0
         );
     }
@@ -206,10 +255,24 @@ mod tests {
 
     #[test]
     fn null_is_a_missing_value_where_values_may_be_missing() {
-        let parsed = parse(b"[null, 1.5]", &features(), true).unwrap();
+        let accepts = Accepts { missing: true, ..USUAL };
+        let parsed = parse(b"[null, 1.5]", &features(), accepts).unwrap();
         assert!(parsed[0].is_nan() && parsed[1] == 1.5);
         for body in [&b"[NaN, 1]"[..], b"[\"\", 1]", b"[null]", b"[null, 1e39]", b"[null, true]"] {
-            let problem = parse(body, &features(), true).unwrap_err();
+            let problem = parse(body, &features(), accepts).unwrap_err();
+            assert_eq!(problem.into_response().status(), StatusCode::UNPROCESSABLE_ENTITY);
+        }
+    }
+
+    #[test]
+    fn what_is_infinite_in_32_bits_is_taken_where_infinities_are_routed() {
+        let accepts = Accepts { infinite: true, ..USUAL };
+        assert_eq!(
+            parse(b"[1e39, -1.7976931348623157e308]", &features(), accepts).unwrap(),
+            [1e39, f64::MIN]
+        );
+        for body in [&b"[Infinity, 1]"[..], b"[1e999, 1]", b"[null, 1e39]", b"[NaN, 1e39]"] {
+            let problem = parse(body, &features(), accepts).unwrap_err();
             assert_eq!(problem.into_response().status(), StatusCode::UNPROCESSABLE_ENTITY);
         }
     }
@@ -227,14 +290,16 @@ mod tests {
             looked_at += 1;
             (column, "null".to_owned())
         });
-        wrong_values(wrong, &features());
+        wrong_values(wrong, &features(), USUAL);
         assert_eq!(looked_at, MAX_FIELD_ERRORS);
     }
 
     #[test]
     fn the_range_that_an_error_names_is_accepted_itself() {
-        let named = EXPECTED_NUMBER.rsplit('±').next().unwrap();
-        assert_eq!(status(format!("[{named},-{named}]").as_bytes()), StatusCode::OK);
+        for accepts in [USUAL, Accepts { infinite: true, ..USUAL }] {
+            let named = accepts.expected().rsplit('±').next().unwrap();
+            assert!(parse(format!("[{named},-{named}]").as_bytes(), &features(), accepts).is_ok(), "{named}");
+        }
     }
 
     #[test]

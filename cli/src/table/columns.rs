@@ -5,7 +5,6 @@ use arrow_array::types::Float64Type;
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_cast::{CastOptions, can_cast_types, cast_with_options};
 use arrow_schema::{DataType, Schema};
-use detectors::CheckedMatrix;
 use trainer::data::{Problem, number};
 
 use super::{Chunk, TableError};
@@ -18,8 +17,8 @@ pub struct Columns {
 
 /// The rows of a chunk as numbers.
 pub struct Rows {
-    /// Those that can be scored; none if there is none.
-    pub matrix: Option<CheckedMatrix>,
+    /// Those that can be scored, one after the other.
+    pub values: Vec<f64>,
     /// For each row of the chunk, why it cannot be scored.
     pub faults: Vec<Option<String>>,
 }
@@ -53,24 +52,15 @@ impl Columns {
         Ok(Self { features: features.iter().map(find).collect::<Result<_, _>>()? })
     }
 
-    /// The numbers of a chunk's rows.
-    /// With `missing`, an empty cell or no value is a missing one, NaN.
-    pub fn read(&self, chunk: &Chunk, missing: bool) -> Rows {
+    /// The numbers of a chunk's rows, as far as these are accepted; an empty cell and no value are NaN.
+    pub fn read(&self, chunk: &Chunk, accepts: impl Fn(f64) -> bool) -> Rows {
         let mut faults = chunk.faults.clone();
         let columns: Vec<Vec<f64>> = (self.features.iter())
-            .map(|(index, name)| read(&chunk.batch, *index, name, missing, &mut faults))
+            .map(|(index, name)| read(&chunk.batch, *index, name, &accepts, &mut faults))
             .collect();
         let good = faults.iter().enumerate().filter(|(_, fault)| fault.is_none()).map(|(row, _)| row);
-        let values: Vec<f64> = good.flat_map(|row| columns.iter().map(move |column| column[row])).collect();
-        // Every value has been checked; only an empty table is refused.
-        let width = self.features.len();
-        let matrix = if missing {
-            CheckedMatrix::with_missing(values, width)
-        } else {
-            CheckedMatrix::from_vec(values, width)
-        };
-        let matrix = matrix.ok();
-        Rows { matrix, faults }
+        let values = good.flat_map(|row| columns.iter().map(move |column| column[row])).collect();
+        Rows { values, faults }
     }
 }
 
@@ -85,7 +75,7 @@ fn read(
     batch: &RecordBatch,
     index: usize,
     name: &str,
-    missing: bool,
+    accepts: impl Fn(f64) -> bool,
     faults: &mut [Option<String>],
 ) -> Vec<f64> {
     let column = batch.column(index);
@@ -98,11 +88,10 @@ fn read(
         let numbers = numbers.as_primitive::<Float64Type>();
         for (row, value) in numbers.iter().enumerate() {
             match value {
-                Some(value) if value.is_finite() && value.abs() <= f64::from(f32::MAX) => values[row] = value,
-                // (what NumPy and pandas write for a missing value)
-                Some(value) if missing && value.is_nan() => values[row] = f64::NAN,
+                // (NaN is what NumPy and pandas write for a missing value)
+                Some(value) if accepts(value) => values[row] = value,
                 Some(value) => note(row, format!("{value} is not finite and within ±3.4028234e38")),
-                None if missing => values[row] = f64::NAN,
+                None if accepts(f64::NAN) => values[row] = f64::NAN,
                 None => note(row, "there is no value: every row needs a number here".to_owned()),
             }
         }
@@ -110,10 +99,15 @@ fn read(
     }
     let texts = to_text(column);
     for (row, text) in texts.as_string::<i32>().iter().enumerate() {
-        match number(text.unwrap_or_default()) {
-            Err(Problem::EmptyCell) if missing => values[row] = f64::NAN,
+        let text = text.unwrap_or_default();
+        match number(text) {
             Ok(value) => values[row] = value,
-            Err(problem) => note(row, problem.to_string()),
+            Err(Problem::EmptyCell) if accepts(f64::NAN) => values[row] = f64::NAN,
+            Err(problem) => match text.trim().parse::<f64>() {
+                // Beyond 32 bits, or an infinity; the word NaN is no value.
+                Ok(value) if !value.is_nan() && accepts(value) => values[row] = value,
+                _ => note(row, problem.to_string()),
+            },
         }
     }
     values
@@ -126,4 +120,43 @@ fn to_f64(column: &ArrayRef) -> ArrayRef {
 
 fn to_text(column: &ArrayRef) -> ArrayRef {
     cast_with_options(column, &DataType::Utf8, &CastOptions::default()).expect("checked when it was opened")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow_array::{Float64Array, StringArray};
+
+    use super::*;
+
+    /// The values of numbers and of texts, and how many rows cannot be scored.
+    fn read(accepts: impl Fn(f64) -> bool) -> (Vec<u64>, usize) {
+        let numbers = [Some(1e39), Some(f64::NEG_INFINITY), None, Some(f64::NAN), Some(2.0)];
+        let texts = ["-1e39", "inf", "", "nan", "2"];
+        let columns: [(&str, ArrayRef); 2] = [
+            ("number", Arc::new(Float64Array::from(numbers.to_vec()))),
+            ("text", Arc::new(StringArray::from(texts.to_vec()))),
+        ];
+        let mut scored = (Vec::new(), 0);
+        for (name, column) in columns {
+            let batch = RecordBatch::try_from_iter([(name, column)]).unwrap();
+            let columns = Columns::find(&batch.schema(), &[name.to_owned()], "rows").unwrap();
+            let rows = columns.read(&Chunk { batch, faults: vec![None; 5] }, &accepts);
+            scored.0.extend(rows.values.iter().map(|value| value.to_bits()));
+            scored.1 += rows.faults.iter().filter(|fault| fault.is_some()).count();
+        }
+        scored
+    }
+
+    #[test]
+    fn values_are_read_as_far_as_the_model_accepts_them() {
+        let bits = |values: &[f64]| values.iter().map(|value| value.to_bits()).collect::<Vec<_>>();
+        assert_eq!(read(|value| value.abs() < 1e38), (bits(&[2.0, 2.0]), 8));
+        let infinite = bits(&[1e39, f64::NEG_INFINITY, 2.0, -1e39, f64::INFINITY, 2.0]);
+        assert_eq!(read(|value| !value.is_nan()), (infinite, 4));
+        // The word NaN is no value in a text, while it is how numbers say that there is none.
+        let missing = bits(&[f64::NAN, f64::NAN, 2.0, f64::NAN, 2.0]);
+        assert_eq!(read(|value| value.is_nan() || value == 2.0), (missing, 5));
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::io::Read;
 
-use detectors::IsolationForest;
 use detectors::forest::{ImportedForest, ImportedTree, Unusual};
+use detectors::{Detector, IsolationForest};
 use flate2::read::GzDecoder;
 use serde::Deserialize;
+use serde_json::json;
 
 #[derive(Deserialize)]
 pub struct Case {
@@ -81,6 +82,49 @@ impl Case {
             missing: route(values.iter().any(|value| value.is_nan())),
             non_finite: route(values.iter().any(|value| value.abs() > f64::from(f32::MAX))),
         }
+    }
+
+    /// What the exporter would write; the queries stand in for the training rows.
+    pub fn document(&self) -> serde_json::Value {
+        let values = self.values();
+        let mut given = self.forest(&values);
+        let forest = IsolationForest::import(&given).unwrap();
+        let width = forest.columns();
+        let rows: Vec<&[f64]> = values.chunks_exact(width).collect();
+        let sums: Vec<f64> = rows.iter().map(|row| forest.measure_row(row)).collect();
+        given.depth_cut = Some(self.cut(&forest, &sums)).filter(|cut| cut.is_finite());
+        let routed = |route: Unusual| if route == Unusual::Route { "route" } else { "refuse" };
+        let finite =
+            |row: &usize| rows[*row].iter().all(|value| value.is_nan() || value.abs() <= f64::from(f32::MAX));
+        let golden: Vec<serde_json::Value> = (0..rows.len()).filter(finite).take(64).map(|row| json!({
+            "values": rows[row].iter().map(|value| if value.is_nan() { None } else { Some(*value) }).collect::<Vec<_>>(),
+            "depth_sum": self.depth_sums.as_ref().map_or(sums[row], |sums| sums[row]),
+            "score": self.score_samples[row],
+            "is_inlier": self.predict[row] == 1,
+        })).collect();
+        // Where every query has an infinity, which JSON cannot tell.
+        let zeros = vec![0.0; width];
+        let sum = forest.measure_row(&zeros);
+        let zeros = json!({ "values": zeros, "depth_sum": sum, "score": forest.score(sum), "is_inlier": sum >= given.depth_cut.unwrap() });
+        let golden = if golden.is_empty() { vec![zeros] } else { golden };
+        json!({
+            "format": "anomaly-operator/isolation-forest",
+            "version": 1,
+            "features": (0..width).map(|column| format!("c{column}")).collect::<Vec<_>>(),
+            "n_features_in": width,
+            "max_samples": given.max_samples,
+            "offset": given.offset,
+            "depth_cut": given.depth_cut,
+            "missing": routed(given.missing),
+            "non_finite": routed(given.non_finite),
+            "c": given.c,
+            "trees": self.raw_trees(),
+            "golden": golden,
+            "calibration": {
+                "rows": rows.len(),
+                "outlyingness": self.score_samples.iter().map(|score| -score).collect::<Vec<_>>(),
+            },
+        })
     }
 
     /// The smallest sum of path lengths that scikit-learn calls ordinary. Its power function differs from a correctly

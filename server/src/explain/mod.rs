@@ -34,7 +34,7 @@ pub(crate) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let served = Arc::clone(app.model()?);
     let Whole { bytes, held } = body::read_json(request, app.limits.max_body_bytes, &app.bodies).await?;
     if !is_batch(&bytes) {
-        let row = vector::parse(&bytes, served.model.features(), served.routes_missing())?;
+        let row = vector::parse(&bytes, served.model.features(), served.accepts)?;
         return Ok(json(Body::from(of_row(&served, &row, top))));
     }
     let values = parse(&app, &served, bytes).await?;

@@ -9,7 +9,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error as _, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::datatype::Datatype;
-use crate::vector::shown;
+use crate::vector::{Accepts, shown};
 
 /// What was wrong with the data.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,20 +30,20 @@ pub(super) fn parse(
     datatype: Datatype,
     count: usize,
     row: Option<usize>,
-    missing: bool,
+    accepts: Accepts,
 ) -> Result<Vec<f64>, Fault> {
-    // Integers have no value for it.
-    let missing = missing && !datatype.is_integer();
+    // Integers have no value for what is missing.
+    let accepts = Accepts { missing: accepts.missing && !datatype.is_integer(), ..accepts };
     // A number and what separates it from the next take two bytes.
     let mut values = Vec::with_capacity(count.min(text.len() / 2 + 1));
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let numbers = Numbers { datatype, count, missing, values: &mut values };
+    let numbers = Numbers { datatype, count, accepts, values: &mut values };
     let read = match row {
         Some(length) if is_nested(text) => Rows { numbers, length }.deserialize(&mut deserializer),
         _ => numbers.deserialize(&mut deserializer),
     };
     match read {
-        Err(_) => Err(why(text, datatype, count, row, missing)),
+        Err(_) => Err(why(text, datatype, count, row, accepts)),
         Ok(()) if values.len() != count => Err(Fault::Count(values.len())),
         Ok(()) => Ok(values),
     }
@@ -57,8 +57,7 @@ fn is_nested(text: &str) -> bool {
 struct Numbers<'a> {
     datatype: Datatype,
     count: usize,
-    /// Whether null is a missing value, NaN.
-    missing: bool,
+    accepts: Accepts,
     values: &'a mut Vec<f64>,
 }
 
@@ -78,20 +77,28 @@ impl<'de> Visitor<'de> for Numbers<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
+        let Accepts { missing, infinite } = self.accepts;
         let mut next = || match self.datatype {
-            Datatype::Fp32 if self.missing => {
+            // What is infinite in 32 bits is no number that serde_json takes for one.
+            Datatype::Fp32 if infinite => {
+                let Some(text) = elements.next_element::<&RawValue>()? else { return Ok(None) };
+                match number(text.get(), self.datatype, self.accepts) {
+                    None => Err(A::Error::custom("found again by those who say why")),
+                    value => Ok(value),
+                }
+            }
+            Datatype::Fp32 if missing => {
                 let value = elements.next_element::<Option<f32>>()?;
                 Ok(value.map(|value| value.map_or(f64::NAN, f64::from)))
             }
-            _ if self.missing => {
+            _ if missing => {
                 Ok(elements.next_element::<Option<f64>>()?.map(|value| value.unwrap_or(f64::NAN)))
             }
             Datatype::Fp32 => Ok(elements.next_element::<f32>()?.map(f64::from)),
             _ => elements.next_element::<f64>(),
         };
         while let Some(value) = next()? {
-            let held = self.datatype.holds(value) || (self.missing && value.is_nan());
-            if self.values.len() == self.count || !held {
+            if self.values.len() == self.count || !self.datatype.holds(value, self.accepts) {
                 return Err(A::Error::custom("found again by those who say why"));
             }
             self.values.push(value);
@@ -122,9 +129,9 @@ impl<'de> Visitor<'de> for Rows<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut rows: A) -> Result<(), A::Error> {
-        let Numbers { datatype, count, missing, values } = self.numbers;
+        let Numbers { datatype, count, accepts, values } = self.numbers;
         let mut before = 0;
-        while rows.next_element_seed(Numbers { datatype, count, missing, values: &mut *values })?.is_some() {
+        while rows.next_element_seed(Numbers { datatype, count, accepts, values: &mut *values })?.is_some() {
             if values.len() - before != self.length {
                 return Err(A::Error::custom("found again by those who say why"));
             }
@@ -135,17 +142,16 @@ impl<'de> Visitor<'de> for Rows<'_> {
 }
 
 /// Why data was refused.
-fn why(text: &str, datatype: Datatype, count: usize, row: Option<usize>, missing: bool) -> Fault {
+fn why(text: &str, datatype: Datatype, count: usize, row: Option<usize>, accepts: Accepts) -> Fault {
     let form = |text: &str| Fault::Form(shown(text.trim()));
     let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) else { return form(text) };
     let mut at = 0;
     let mut judge = |elements: Vec<&RawValue>| {
         for element in elements {
             let element = element.get();
-            match number(element, datatype) {
+            match number(element, datatype, accepts) {
                 _ if at == count => return Some(Fault::TooMany),
                 Some(_) => at += 1,
-                None if missing && element == "null" => at += 1,
                 None if element.starts_with('[') => return Some(form(element)),
                 None => return Some(Fault::Value { index: at, got: shown(element) }),
             }
@@ -169,20 +175,28 @@ fn why(text: &str, datatype: Datatype, count: usize, row: Option<usize>, missing
     form(text)
 }
 
-fn number(text: &str, datatype: Datatype) -> Option<f64> {
+/// A value that can be scored, as a tensor of this type has it.
+fn number(text: &str, datatype: Datatype, accepts: Accepts) -> Option<f64> {
+    if accepts.missing && text == "null" {
+        return Some(f64::NAN);
+    }
+    let number = || serde_json::from_str::<f64>(text).ok();
     let number = match datatype {
-        Datatype::Fp32 => serde_json::from_str::<f32>(text).ok().map(f64::from),
-        _ => serde_json::from_str::<f64>(text).ok(),
+        // Beyond 32 bits it stays what it is, to be judged so.
+        Datatype::Fp32 => serde_json::from_str::<f32>(text).ok().map(f64::from).or_else(number),
+        _ => number(),
     };
-    number.filter(|value| datatype.holds(*value))
+    number.filter(|value| datatype.holds(*value, accepts))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const USUAL: Accepts = Accepts { missing: false, infinite: false };
+
     fn doubles(text: &str, count: usize, row: Option<usize>) -> Result<Vec<f64>, Fault> {
-        parse(text, Datatype::Fp64, count, row, false)
+        parse(text, Datatype::Fp64, count, row, USUAL)
     }
 
     #[test]
@@ -217,28 +231,46 @@ mod tests {
             assert_eq!(doubles(text, 2, Some(2)), Err(Fault::Value { index, got: got.to_owned() }), "{text}");
         }
         assert_eq!(
-            parse("[1,300]", Datatype::Int8, 2, None, false),
+            parse("[1,300]", Datatype::Int8, 2, None, USUAL),
             Err(Fault::Value { index: 1, got: "300".to_owned() })
         );
         assert_eq!(
-            parse("[1,2.5]", Datatype::Int64, 2, None, false),
+            parse("[1,2.5]", Datatype::Int64, 2, None, USUAL),
             Err(Fault::Value { index: 1, got: "2.5".to_owned() })
         );
         assert_eq!(
-            parse("[1e39]", Datatype::Fp32, 1, None, false),
+            parse("[1e39]", Datatype::Fp32, 1, None, USUAL),
             Err(Fault::Value { index: 0, got: "1e39".to_owned() })
         );
     }
 
     #[test]
     fn null_is_a_missing_value_where_values_may_be_missing() {
-        for datatype in [Datatype::Fp32, Datatype::Fp64] {
-            let read = parse("[[1,null],[2,3]]", datatype, 4, Some(2), true).unwrap();
-            assert!(read[1].is_nan() && read[3] == 3.0);
-            let wrong = parse("[null,true]", datatype, 2, None, true);
-            assert_eq!(wrong, Err(Fault::Value { index: 1, got: "true".to_owned() }));
+        for infinite in [false, true] {
+            let accepts = Accepts { missing: true, infinite };
+            for datatype in [Datatype::Fp32, Datatype::Fp64] {
+                let read = parse("[[1,null],[2,3]]", datatype, 4, Some(2), accepts).unwrap();
+                assert!(read[1].is_nan() && read[3] == 3.0);
+                let wrong = parse("[null,true]", datatype, 2, None, accepts);
+                assert_eq!(wrong, Err(Fault::Value { index: 1, got: "true".to_owned() }));
+            }
+            assert!(parse("[null]", Datatype::Int64, 1, None, accepts).is_err());
         }
-        assert!(parse("[null]", Datatype::Int64, 1, None, true).is_err());
+    }
+
+    #[test]
+    fn what_is_infinite_in_32_bits_is_taken_where_infinities_are_routed() {
+        let accepts = Accepts { infinite: true, ..USUAL };
+        for datatype in [Datatype::Fp32, Datatype::Fp64] {
+            assert_eq!(parse("[[0.5, -1e39]]", datatype, 2, Some(2), accepts), Ok(vec![0.5, -1e39]));
+            let wrong = parse("[1e39, null]", datatype, 2, None, accepts);
+            assert_eq!(wrong, Err(Fault::Value { index: 1, got: "null".to_owned() }));
+            let wrong = parse("[1e999]", datatype, 1, None, accepts);
+            assert_eq!(wrong, Err(Fault::Value { index: 0, got: "1e999".to_owned() }));
+        }
+        let text = "1.00000017881393432617187499";
+        let nearest = f64::from(text.parse::<f32>().unwrap());
+        assert_eq!(parse(&format!("[{text}]"), Datatype::Fp32, 1, None, accepts), Ok(vec![nearest]));
     }
 
     #[test]
@@ -253,7 +285,7 @@ mod tests {
         for text in ["0.1", "1.00000017881393432617187499", "16777217", "-7"] {
             let expected = f64::from(text.parse::<f32>().unwrap());
             assert_eq!(
-                parse(&format!("[{text}]"), Datatype::Fp32, 1, None, false),
+                parse(&format!("[{text}]"), Datatype::Fp32, 1, None, USUAL),
                 Ok(vec![expected]),
                 "{text}"
             );

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 
-use crate::vector::LARGEST;
+use crate::vector::{Accepts, is_usual};
 
 /// What a tensor of numbers can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,10 +110,10 @@ impl Datatype {
         !matches!(self, Self::Fp32 | Self::Fp64)
     }
 
-    /// Whether a tensor of this type can hold a number that was written as text.
-    pub(super) fn holds(self, value: f64) -> bool {
+    /// Whether a tensor of this type can hold a number that was written as text, and the model takes it.
+    pub(super) fn holds(self, value: f64, accepts: Accepts) -> bool {
         let (least, most) = match self {
-            Self::Fp32 | Self::Fp64 => return is_scorable(value),
+            Self::Fp32 | Self::Fp64 => return accepts.takes(value),
             _ => typed!(self, T => (T::MIN as f64, T::MAX as f64)),
         };
         value.fract() == 0.0 && (least..=most).contains(&value)
@@ -127,8 +127,8 @@ impl Datatype {
         });
     }
 
-    /// The first value that is not finite or beyond 32-bit floating point, with its index.
-    fn find_unscorable(self, bytes: &[u8], missing: bool) -> Option<(usize, f64)> {
+    /// The first value that cannot be scored, with its index.
+    fn find_unscorable(self, bytes: &[u8], accepts: Accepts) -> Option<(usize, f64)> {
         if !matches!(self, Self::Fp32 | Self::Fp64) {
             return None;
         }
@@ -136,18 +136,12 @@ impl Datatype {
             let (values, _) = bytes.as_chunks::<{ size_of::<T>() }>();
             let values = values.iter().map(|value| T::from_le_bytes(*value) as f64);
             // Without a way out in its middle the loop is several values a step.
-            let is_wrong = |value: f64| !(is_scorable(value) || missing && value.is_nan());
-            if values.clone().fold(true, |all, value| all & is_scorable(value)) {
+            if values.clone().fold(true, |all, value| all & is_usual(value)) {
                 return None;
             }
-            values.enumerate().find(|(_, value)| is_wrong(*value))
+            values.enumerate().find(|(_, value)| !accepts.takes(*value))
         })
     }
-}
-
-/// Finite, and still finite in 32 bits.
-pub(super) fn is_scorable(value: f64) -> bool {
-    value.abs() <= LARGEST
 }
 
 /// A tensor's values, as many as its shape says.
@@ -172,13 +166,12 @@ impl Values {
         }
     }
 
-    /// The first value that cannot be scored, with its index; `missing` says that NaN can.
-    pub(super) fn find_unscorable(&self, missing: bool) -> Option<(usize, f64)> {
+    /// The first value that cannot be scored, with its index.
+    pub(super) fn find_unscorable(&self, accepts: Accepts) -> Option<(usize, f64)> {
         match self {
-            Self::Raw(datatype, bytes) => datatype.find_unscorable(bytes, missing),
+            Self::Raw(datatype, bytes) => datatype.find_unscorable(bytes, accepts),
             Self::Numbers(numbers) => {
-                let is_wrong = |value: f64| !(is_scorable(value) || missing && value.is_nan());
-                numbers.iter().copied().enumerate().find(|(_, value)| is_wrong(*value))
+                numbers.iter().copied().enumerate().find(|(_, value)| !accepts.takes(*value))
             }
         }
     }
@@ -209,23 +202,32 @@ mod tests {
 
     #[test]
     fn only_numbers_that_a_type_can_hold_are_its_values() {
-        assert!(Datatype::Int8.holds(-128.0) && !Datatype::Int8.holds(128.0) && !Datatype::Int8.holds(0.5));
-        assert!(Datatype::Uint64.holds(1e19) && !Datatype::Uint64.holds(-1.0));
+        let holds = |datatype: Datatype, value: f64| datatype.holds(value, Accepts::default());
         assert!(
-            Datatype::Fp64.holds(-3.4e38) && !Datatype::Fp64.holds(3.5e38) && !Datatype::Fp64.holds(f64::NAN)
+            holds(Datatype::Int8, -128.0) && !holds(Datatype::Int8, 128.0) && !holds(Datatype::Int8, 0.5)
         );
+        assert!(holds(Datatype::Uint64, 1e19) && !holds(Datatype::Uint64, -1.0));
+        assert!(holds(Datatype::Fp64, -3.4e38) && !holds(Datatype::Fp64, 3.5e38));
+        assert!(!holds(Datatype::Fp64, f64::NAN));
+        let all = Accepts { missing: true, infinite: true };
+        assert!(Datatype::Fp32.holds(3.5e38, all) && !Datatype::Int8.holds(f64::INFINITY, all));
     }
 
     #[test]
     fn the_first_value_that_cannot_be_scored_is_found() {
+        let usual = Accepts::default();
+        let (missing, infinite) = (Accepts { missing: true, ..usual }, Accepts { infinite: true, ..usual });
         let bytes: Vec<u8> =
             [1.0, 2.0, f32::NAN, f32::INFINITY].iter().flat_map(|v| v.to_le_bytes()).collect();
-        let (at, value) = Values::Raw(Datatype::Fp32, bytes.into()).find_unscorable(false).unwrap();
+        let bytes = Values::Raw(Datatype::Fp32, bytes.into());
+        let (at, value) = bytes.find_unscorable(usual).unwrap();
         assert!(at == 2 && value.is_nan());
-        let lacking = [1.0_f32, f32::NAN].map(f32::to_le_bytes).concat();
-        assert!(Values::Raw(Datatype::Fp32, lacking.into()).find_unscorable(true).is_none());
-        assert!(Values::Numbers(vec![f64::NAN, f64::INFINITY]).find_unscorable(true).unwrap().0 == 1);
-        assert!(Values::Numbers(vec![1.0, 1e300]).find_unscorable(false).is_some());
-        assert!(Values::Raw(Datatype::Uint64, vec![0xff; 16].into()).find_unscorable(false).is_none());
+        assert_eq!(bytes.find_unscorable(missing), Some((3, f64::INFINITY)));
+        assert_eq!(bytes.find_unscorable(infinite).unwrap().0, 2);
+        assert_eq!(bytes.find_unscorable(Accepts { missing: true, infinite: true }), None);
+        assert!(Values::Numbers(vec![f64::NAN, f64::INFINITY]).find_unscorable(missing).unwrap().0 == 1);
+        assert!(Values::Numbers(vec![1.0, 1e300]).find_unscorable(usual).is_some());
+        assert!(Values::Numbers(vec![f64::INFINITY, 1e300]).find_unscorable(infinite).is_none());
+        assert!(Values::Raw(Datatype::Uint64, vec![0xff; 16].into()).find_unscorable(usual).is_none());
     }
 }

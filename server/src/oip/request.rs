@@ -182,7 +182,7 @@ fn numbers(
         [_, length] => usize::try_from(length).ok(),
         _ => None,
     };
-    data::parse(text, head.datatype, count, row, served.routes_missing()).map_err(|fault| {
+    data::parse(text, head.datatype, count, row, served.accepts).map_err(|fault| {
         let (input, shape) = (shown(&head.name), rows::shape(&head.shape));
         Problem::invalid_tensor(match fault {
             Fault::Value { index, got } => return arranged.wrong_value(served, head, tensor, index, &got),

@@ -5,7 +5,7 @@
 use super::datatype::{Datatype, Values};
 use crate::problem::Problem;
 use crate::state::Served;
-use crate::vector::{EXPECTED_NUMBER, expected_vector, shown};
+use crate::vector::{expected_vector, shown};
 
 /// What a tensor says of itself.
 #[derive(Debug)]
@@ -88,7 +88,7 @@ impl Arranged {
         let feature = served.model.features().get(column).map_or("none", String::as_str);
         let (input, datatype) = (shown(&head.name), head.datatype.name());
         let expected = match head.datatype {
-            Datatype::Fp32 | Datatype::Fp64 => EXPECTED_NUMBER.to_owned(),
+            Datatype::Fp32 | Datatype::Fp64 => served.accepts.expected().to_owned(),
             _ => format!("an integer that {datatype} can hold"),
         };
         Problem::invalid_tensor(format!(
@@ -190,7 +190,7 @@ impl Rows {
         served: &Served,
     ) -> Result<Self, Problem> {
         for (tensor, (head, values)) in heads.iter().zip(&values).enumerate() {
-            if let Some((index, value)) = values.find_unscorable(served.routes_missing()) {
+            if let Some((index, value)) = values.find_unscorable(served.accepts) {
                 return Err(arranged.wrong_value(served, head, tensor, index, &value.to_string()));
             }
         }

@@ -46,14 +46,17 @@ pub(super) fn schema_named(name: &str) -> Value {
 /// Every problem, by its status.
 pub(super) fn problems(about: &About<'_>) -> Map<String, Value> {
     let limits = &about.app.limits;
+    let accepts = about.served.accepts;
+    // (for some models, null is a value)
+    let wrong: &[u8] = if accepts.missing { b"[true]" } else { b"[null]" };
     let wrong_vector =
-        vector::parse(b"[null]", about.features(), false).err().unwrap_or_else(Problem::internal);
+        vector::parse(wrong, about.features(), accepts).err().unwrap_or_else(Problem::internal);
     let all: [(&str, Vec<(&str, Problem)>); 11] = [
         (
             "What was sent cannot be read: not JSON, not packed as it says, or broken off.",
             vec![(
                 "malformed",
-                vector::parse(b"[0.1,", about.features(), false).err().unwrap_or_else(Problem::internal),
+                vector::parse(b"[0.1,", about.features(), accepts).err().unwrap_or_else(Problem::internal),
             )],
         ),
         (

@@ -6,17 +6,11 @@ use super::about::About;
 use super::answers::schema_named;
 use super::{explain, inference};
 use crate::problem::MAX_FIELD_ERRORS;
-use crate::vector::LARGEST;
 
 /// All of them, by name.
 pub(super) fn all(about: &About<'_>) -> Value {
     let mut all = json!({
-        "Value": {
-            "type": "number",
-            "minimum": -LARGEST,
-            "maximum": LARGEST,
-            "description": "Finite, and within what 32-bit floating point holds.",
-        },
+        "Value": value(about),
         "Vector": vector(about),
         "NamedRow": named_row(about),
         "Row": {"anyOf": [schema_named("Vector"), schema_named("NamedRow")]},
@@ -32,6 +26,27 @@ pub(super) fn all(about: &About<'_>) -> Value {
         all.extend(inference::schemas());
     }
     all
+}
+
+/// What a row may have for a feature.
+fn value(about: &About<'_>) -> Value {
+    let accepts = about.served.accepts;
+    let number = if accepts.infinite {
+        "Beyond what 32-bit floating point holds, it is an infinity."
+    } else {
+        "Finite, and within what 32-bit floating point holds."
+    };
+    let (kind, missing) = if accepts.missing {
+        (json!(["number", "null"]), " Null: there is no value.")
+    } else {
+        (json!("number"), "")
+    };
+    json!({
+        "type": kind,
+        "minimum": -accepts.largest(),
+        "maximum": accepts.largest(),
+        "description": format!("{number}{missing}"),
+    })
 }
 
 /// The numbers of a row: as many as there are features, each position under its name.

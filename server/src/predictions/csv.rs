@@ -10,7 +10,7 @@ use super::row::{reserved, unknown, wrong_length, wrong_value};
 use super::table::Passed;
 use crate::problem::{FieldError, MAX_FIELD_ERRORS};
 use crate::state::Served;
-use crate::vector::{LARGEST, shown};
+use crate::vector::{Accepts, shown};
 
 /// More columns than any table has that people make.
 const MOST_COLUMNS: usize = 16 << 10;
@@ -133,7 +133,7 @@ impl Csv {
         values.resize(start + served.width(), 0.0);
         for (column, cell) in self.columns.iter().zip(self.records.cells()) {
             let Column::Feature(position) = column else { continue };
-            match number(cell, served.routes_missing()) {
+            match number(cell, served.accepts) {
                 Some(value) => values[start + position] = value,
                 None => {
                     values.truncate(start);
@@ -169,15 +169,16 @@ impl Csv {
 }
 
 /// What the trainer takes for a number, too: a finite one within the range of 32-bit floating point,
-/// spaces around it not counting. Where values may be missing an empty cell is one: NaN.
-fn number(cell: &[u8], missing: bool) -> Option<f64> {
+/// spaces around it not counting. Where values may be missing an empty cell is one: NaN. Where infinities are routed, `inf`
+/// and `-inf` are such, as most programs write them.
+fn number(cell: &[u8], accepts: Accepts) -> Option<f64> {
     let text = std::str::from_utf8(cell).ok()?.trim();
-    if missing && text.is_empty() {
+    if accepts.missing && text.is_empty() {
         return Some(f64::NAN);
     }
     let value: f64 = text.parse().ok()?;
-    // NaN and infinities are none.
-    (value.abs() <= LARGEST).then_some(value)
+    // The word NaN is no value anywhere: a missing one is an empty cell.
+    (!value.is_nan() && accepts.takes(value)).then_some(value)
 }
 
 fn no_header(served: &Served, got: &str) -> FieldError {
@@ -298,7 +299,25 @@ mod tests {
             ("0x10", None),
             ("1,5", None),
         ] {
-            assert_eq!(number(text.as_bytes(), false), expected, "{text}");
+            assert_eq!(number(text.as_bytes(), Accepts::default()), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_empty_cell_and_infinities_are_values_where_they_are_routed() {
+        let missing = Accepts { missing: true, infinite: false };
+        assert!(number(b" ", missing).is_some_and(f64::is_nan));
+        assert_eq!((number(b"nan", missing), number(b"inf", missing)), (None, None));
+        let infinite = Accepts { missing: false, infinite: true };
+        for (text, expected) in [
+            ("1e39", Some(1e39)),
+            ("inf", Some(f64::INFINITY)),
+            (" -Infinity ", Some(f64::NEG_INFINITY)),
+            ("1e999", Some(f64::INFINITY)),
+            ("nan", None),
+            ("", None),
+        ] {
+            assert_eq!(number(text.as_bytes(), infinite), expected, "{text}");
         }
     }
 

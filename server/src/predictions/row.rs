@@ -10,7 +10,7 @@ use serde_json::value::RawValue;
 use super::answer::{is_reserved, member};
 use crate::problem::{FieldError, MAX_FIELD_ERRORS};
 use crate::state::Served;
-use crate::vector::{EXPECTED_NUMBER, LARGEST, elements_with_nan, expected_vector, is_value, shown};
+use crate::vector::{elements_with_nan, expected_vector, is_value, shown};
 
 /// Where the numbers of a row go, and what of it is passed through (none: unknown members are refused).
 pub(super) struct RowSeed<'a> {
@@ -36,15 +36,15 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<(), A::Error> {
         let mut left = self.served.width();
-        let routes = self.served.routes_missing();
+        let accepts = self.served.accepts;
         let mut next = || {
-            if routes {
+            if accepts.missing {
                 return Ok(elements.next_element::<Option<f64>>()?.map(|value| value.unwrap_or(f64::NAN)));
             }
             elements.next_element::<f64>()
         };
         while let Some(value) = next()? {
-            if left == 0 || is_out_of_range(value) {
+            if left == 0 || !accepts.takes(value) {
                 return Err(A::Error::custom("a wrong row"));
             }
             left -= 1;
@@ -55,19 +55,19 @@ impl<'de> Visitor<'de> for RowSeed<'_> {
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut members: A) -> Result<(), A::Error> {
         let start = self.values.len();
-        // No value is infinite: infinity marks what has not come yet.
+        // JSON has no infinities: one marks what has not come yet.
         self.values.resize(start + self.served.width(), f64::INFINITY);
-        let routes = self.served.routes_missing();
+        let accepts = self.served.accepts;
         while let Some(key) = members.next_key_seed(Key(self.served))? {
             match (key, &mut self.passed) {
                 (Ok(position), _) => {
-                    let value: f64 = if routes {
+                    let value: f64 = if accepts.missing {
                         members.next_value::<Option<f64>>()?.unwrap_or(f64::NAN)
                     } else {
                         members.next_value()?
                     };
                     let slot = &mut self.values[start + position];
-                    if !slot.is_infinite() || is_out_of_range(value) {
+                    if !slot.is_infinite() || !accepts.takes(value) {
                         return Err(A::Error::custom("a wrong member"));
                     }
                     *slot = value;
@@ -108,11 +108,6 @@ impl Visitor<'_> for Key<'_> {
     }
 }
 
-/// NaN is not: JSON has none, so it is a missing value.
-fn is_out_of_range(value: f64) -> bool {
-    value.abs() > LARGEST
-}
-
 /// Reads one row; what is wrong with it is told by [`explain`].
 pub(super) fn read(text: &[u8], seed: RowSeed<'_>) -> bool {
     let mut deserializer = serde_json::Deserializer::from_slice(text);
@@ -142,7 +137,7 @@ fn of_array<'a>(elements: impl Iterator<Item = &'a str> + Clone, served: &Served
     if expected != got {
         return vec![wrong_length(expected, got)];
     }
-    let wrong = elements.enumerate().filter(|(_, element)| !is_value(element, served.routes_missing()));
+    let wrong = elements.enumerate().filter(|(_, element)| !is_value(element, served.accepts));
     wrong
         .take(MAX_FIELD_ERRORS)
         .map(|(column, element)| wrong_value(column, served, shown(element)))
@@ -159,7 +154,7 @@ fn of_object(members: &[(String, &RawValue)], served: &Served, passthrough: bool
             }
             Some(&column) => {
                 seen[column] = true;
-                if !is_value(value.get(), served.routes_missing()) {
+                if !is_value(value.get(), served.accepts) {
                     errors.push(wrong_value(column, served, shown(value.get())));
                 }
             }
@@ -183,13 +178,13 @@ pub(super) fn wrong_length(expected: usize, got: usize) -> FieldError {
     FieldError { expected, got, ..FieldError::default() }
 }
 
-/// A value that is no finite number.
+/// A value that cannot be scored.
 pub(super) fn wrong_value(column: usize, served: &Served, got: String) -> FieldError {
     let feature = served.model.features().get(column).cloned();
     FieldError {
         column: Some(column),
         feature,
-        expected: EXPECTED_NUMBER.to_owned(),
+        expected: served.accepts.expected().to_owned(),
         got,
         ..FieldError::default()
     }

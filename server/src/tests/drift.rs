@@ -3,12 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use detectors::{CheckedMatrix, Description, DetectorConfig, IsolationForestConfig, Model};
+use detectors::{CheckedMatrix, IsolationForestConfig, Model};
 
-use super::fixture::{sha256, trained};
-use crate::config::Limits;
-use crate::metrics::Metrics;
-use crate::model::Loaded;
+use super::fixture::serving;
 use crate::state::App;
 
 const COLUMNS: usize = 3;
@@ -34,24 +31,11 @@ fn rows(count: u64, seed: u64) -> Vec<f64> {
         .collect()
 }
 
-fn serving() -> Arc<App> {
+fn trained() -> Arc<App> {
     let features = ["normal", "discrete", "constant"].map(str::to_owned);
     let forest = IsolationForestConfig { trees: 25, ..IsolationForestConfig::default() };
-    let detector = DetectorConfig::from(forest);
     let training = CheckedMatrix::from_vec(rows(8_000, 1), COLUMNS).unwrap();
-    let model = Model::train(&features, &detector, &Default::default(), &training).unwrap();
-    let bytes = model.encode();
-    let description = Description {
-        features: features.to_vec(),
-        detector,
-        rows: 8_000,
-        model_digest: sha256(&bytes),
-        ..trained().1
-    };
-    let app =
-        App::new("machine".to_owned(), "demo".to_owned(), Limits::default(), Metrics::new().unwrap(), None);
-    app.serve(Loaded::check(&bytes, description).unwrap());
-    Arc::new(app)
+    serving(&Model::train(&features, &forest.into(), &Default::default(), &training).unwrap())
 }
 
 /// PSI of each feature and of the score, from the text that Prometheus scrapes.
@@ -92,7 +76,7 @@ fn score(app: &App, values: &[f64]) {
 
 #[test]
 fn rows_like_those_of_the_training_show_no_drift() {
-    let app = serving();
+    let app = trained();
     score(&app, &rows(10_000, 2));
     let psi = psi(&app);
     assert_eq!(psi.len(), 4);
@@ -103,7 +87,7 @@ fn rows_like_those_of_the_training_show_no_drift() {
 
 #[test]
 fn a_column_that_moves_by_its_standard_deviation_shows_and_the_others_do_not() {
-    let app = serving();
+    let app = trained();
     let mut values = rows(500, 3);
     values.iter_mut().step_by(COLUMNS).for_each(|value| *value += 1.0);
     score(&app, &values);
@@ -114,7 +98,7 @@ fn a_column_that_moves_by_its_standard_deviation_shows_and_the_others_do_not() {
 
 #[test]
 fn a_column_that_was_constant_and_is_lower_now_shows() {
-    let app = serving();
+    let app = trained();
     let mut values = rows(500, 4);
     values.iter_mut().skip(2).step_by(COLUMNS).for_each(|value| *value -= 0.5);
     score(&app, &values);
@@ -123,7 +107,7 @@ fn a_column_that_was_constant_and_is_lower_now_shows() {
 
 #[test]
 fn rows_that_come_in_32_bits_show_no_drift() {
-    let app = serving();
+    let app = trained();
     let values: Vec<f64> = rows(10_000, 5).into_iter().map(|value| f64::from(value as f32)).collect();
     score(&app, &values);
     for (feature, psi) in psi(&app) {
@@ -133,7 +117,7 @@ fn rows_that_come_in_32_bits_show_no_drift() {
 
 #[test]
 fn more_anomalies_than_in_training_show_in_the_score() {
-    let app = serving();
+    let app = trained();
     let mut values = rows(2_000, 6);
     values.iter_mut().step_by(4 * COLUMNS).for_each(|value| *value *= 3.0);
     score(&app, &values);

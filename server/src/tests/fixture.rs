@@ -45,17 +45,21 @@ fn train() -> (Vec<u8>, Description) {
     let cell =
         |(row, column): (usize, usize)| ((row * (7 + 6 * column)) % 101) as f64 / 101.0 + row as f64 * 1e-6;
     let rows = CheckedMatrix::new(Array2::from_shape_fn((400, 2), cell)).unwrap();
-    let model = Model::train(&features, &detector, &threshold, &rows).unwrap();
+    published(&Model::train(&features, &detector, &threshold, &rows).unwrap())
+}
+
+/// A model's bytes and description.
+fn published(model: &Model) -> (Vec<u8>, Description) {
     let bytes = model.encode();
     let description = Description {
         format_version: 1,
         revision: "machine-r-0a1b2c3d-1".to_owned(),
         key: "0a".repeat(32),
-        detector,
-        features: features.to_vec(),
+        detector: model.detector().clone(),
+        features: model.features().to_vec(),
         rows: model.training_rows(),
         threshold: model.threshold(),
-        threshold_config: threshold,
+        threshold_config: model.threshold_config().clone(),
         flagged_training_share: model.flagged_training_share(),
         data_digest: sha256(b"data"),
         model_digest: sha256(&bytes),
@@ -88,6 +92,14 @@ pub(super) fn limited(limits: Limits) -> Arc<App> {
 pub(crate) fn loaded(gate: Option<Arc<Gate>>) -> Arc<App> {
     let app = empty(gate);
     let (bytes, description) = trained();
+    app.serve(Loaded::check(&bytes, description).unwrap());
+    app
+}
+
+/// A state with this model.
+pub(super) fn serving(model: &Model) -> Arc<App> {
+    let app = empty(None);
+    let (bytes, description) = published(model);
     app.serve(Loaded::check(&bytes, description).unwrap());
     app
 }

@@ -34,8 +34,9 @@ pub(super) fn values(
                 return Err(wrong_length(head, &got, &wanted));
             }
             // A member holds several types of integers; the largest ones hold whatever it does.
-            match numbers.iter().position(|value| head.datatype.is_integer() && !head.datatype.holds(*value))
-            {
+            let wrong =
+                |value: &f64| head.datatype.is_integer() && !head.datatype.holds(*value, served.accepts);
+            match numbers.iter().position(wrong) {
                 Some(at) => Err(arranged.wrong_value(served, head, tensor, at, &numbers[at].to_string())),
                 None => Ok(Values::Numbers(numbers)),
             }

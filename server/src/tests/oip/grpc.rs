@@ -29,11 +29,11 @@ use crate::oip::grpc::inference::{
 use crate::oip::grpc::{INFER, http_status};
 use crate::state::App;
 
-type Client = GrpcInferenceServiceClient<Asked>;
+pub(in crate::tests) type Client = GrpcInferenceServiceClient<Asked>;
 
 /// The port as a client's connection to it.
 #[derive(Clone)]
-struct Asked(Arc<Edge>);
+pub(in crate::tests) struct Asked(Arc<Edge>);
 
 impl tower::Service<http::Request<tonic::body::Body>> for Asked {
     type Response = http::Response<Body>;
@@ -50,7 +50,7 @@ impl tower::Service<http::Request<tonic::body::Body>> for Asked {
     }
 }
 
-fn client(router: &Arc<Edge>) -> Client {
+pub(in crate::tests) fn client(router: &Arc<Edge>) -> Client {
     GrpcInferenceServiceClient::new(Asked(Arc::clone(router))).max_decoding_message_size(usize::MAX)
 }
 
@@ -58,7 +58,7 @@ fn grpc() -> Client {
     client(&app::grpc(&loaded(None)))
 }
 
-fn input(datatype: &str, shape: &[i64]) -> InferInputTensor {
+pub(in crate::tests) fn input(datatype: &str, shape: &[i64]) -> InferInputTensor {
     InferInputTensor {
         name: "x".to_owned(),
         datatype: datatype.to_owned(),
@@ -67,7 +67,7 @@ fn input(datatype: &str, shape: &[i64]) -> InferInputTensor {
     }
 }
 
-fn request(inputs: Vec<InferInputTensor>) -> ModelInferRequest {
+pub(in crate::tests) fn request(inputs: Vec<InferInputTensor>) -> ModelInferRequest {
     ModelInferRequest { model_name: "machine".to_owned(), inputs, ..ModelInferRequest::default() }
 }
 

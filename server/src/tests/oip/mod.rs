@@ -1,6 +1,6 @@
 //! The Open Inference Protocol over REST, without sockets.
 
-mod grpc;
+pub(super) mod grpc;
 mod grpc_sockets;
 mod hostile;
 mod inputs;
