@@ -9,6 +9,7 @@ mod auth;
 mod batches;
 mod drain;
 mod drift;
+mod every_detector;
 mod explain;
 pub(crate) mod fixture;
 mod forms;
