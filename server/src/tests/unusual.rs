@@ -45,7 +45,7 @@ fn all_agree(app: &App, forms: &[Form]) {
 /// Each of these rows is refused in every form, for what is said to be expected.
 async fn all_refuse(app: &Arc<App>, rows: &[Vec<f64>], expected: &str) {
     for row in rows {
-        for Form { name, answered, .. } in in_every_form(app, &[row.clone()]).await {
+        for Form { name, answered, .. } in in_every_form(app, std::slice::from_ref(row)).await {
             let Err(error) = answered else { panic!("{name}: {row:?} is scored") };
             assert!(error.contains(expected), "{name}: {error}");
         }
