@@ -37,7 +37,7 @@ pub struct TrainingInput {
     pub revision: RevisionTarget,
     /// Training key, 64 hexadecimal digits.
     pub key: String,
-    /// Columns in the order of the vector.
+    /// Columns in the order of the vector; none: all of the data's, in its order, or those of an imported model.
     pub features: Vec<String>,
     /// Detector with its parameters.
     pub detector: DetectorConfig,

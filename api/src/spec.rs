@@ -27,9 +27,6 @@ const DNS_NAME: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-
 #[cfg_attr(
     feature = "kube",
     schemars(extend("x-kubernetes-validations" = [{
-        "rule": "has(self.features) || has(self.detector.imported)",
-        "message": "features must be given: the columns of the data that the model reads"
-    }, {
         "rule": "has(self.training) || has(self.detector.imported)",
         "message": "training must be given: where the training data comes from"
     }, {
@@ -81,7 +78,8 @@ pub struct AnomalyModelSpec {
     pub suspend: bool,
 
     /// The columns of the data that the model reads, 1 to 256. Their order is the order of the values in a request.
-    /// With `detector.imported` they may be left out: then they are the model's, of which there may be more.
+    /// Omitted: all columns of the data in its own order, at most 16,384, every one a number; with `detector.imported`, the
+    /// model's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(
         feature = "kube",

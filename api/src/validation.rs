@@ -43,10 +43,9 @@ pub fn validate(name: &str, spec: &AnomalyModelSpec) -> Vec<FieldError> {
         format!("{name:?} must match {MODEL_NAME_PATTERN}: names of children are made from it"),
     );
     check(
-        (1..=256).contains(&spec.features.len())
-            || (spec.features.is_empty() && spec.detector.imported.is_some()),
+        spec.features.len() <= 256,
         "spec.features",
-        format!("expected 1 to 256 features, got {}", spec.features.len()),
+        format!("expected at most 256 features, got {}: left out, all columns are read", spec.features.len()),
     );
     let mut seen = BTreeSet::new();
     for (i, feature) in spec.features.iter().enumerate() {
@@ -186,6 +185,22 @@ mod tests {
     #[test]
     fn a_minimal_spec_is_valid() {
         assert_eq!(validate("model", &spec("")), []);
+    }
+
+    #[test]
+    fn features_may_be_left_out_but_the_list_ends_at_256() {
+        let mut model = spec("");
+        model.features.clear();
+        assert_eq!(validate("model", &model), []);
+        let named = |at: usize| crate::spec::Feature { name: format!("c{at}") };
+        model.features = (0..256).map(named).collect();
+        assert_eq!(validate("model", &model), []);
+        model.features.push(named(256));
+        let [error] = &validate("model", &model)[..] else { panic!("one fault") };
+        assert_eq!(
+            error.to_string(),
+            "spec.features: expected at most 256 features, got 257: left out, all columns are read"
+        );
     }
 
     #[test]

@@ -9,6 +9,7 @@ use api::training_key::{digest, sha256_hex};
 use detectors::config::{ImportedConfig, Missing, ThresholdConfig};
 use trainer::{Trained, TrainerError};
 
+use crate::run::listed;
 use crate::train::save;
 
 /// What `anomaly import` is told.
@@ -118,7 +119,7 @@ fn summary(trained: &Trained, target: &Path) -> String {
     let mut text = format!(
         "{revision}\n  features   {features}\n  threshold  {threshold:.6}{share}\n",
         revision = about.revision,
-        features = about.features.join(", "),
+        features = listed(&about.features),
         threshold = about.threshold,
     );
     for warning in &about.warnings {

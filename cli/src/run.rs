@@ -15,6 +15,9 @@ use crate::limits::{kept, limits};
 use crate::manifest::{Manifest, ManifestError};
 use crate::plan::{Plan, PlanError};
 
+/// The most features that a summary names.
+const MOST_NAMED: usize = 20;
+
 /// What `anomaly run` is told.
 #[derive(clap::Args, Debug)]
 pub struct Arguments {
@@ -169,8 +172,8 @@ pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
     // Of an imported model it may not be known.
     let origin = &plan.input.data.origin;
     let trained_on = match about.rows {
-        0 => format!("imported   {} from {origin}", about.features.join(", ")),
-        rows => format!("trained    on {rows} rows of {} from {origin}", about.features.join(", ")),
+        0 => format!("imported   {} from {origin}", listed(&about.features)),
+        rows => format!("trained    on {rows} rows of {} from {origin}", listed(&about.features)),
     };
     let share = about.flagged_training_share.map_or_else(
         || "what share of the training rows scores lower is not known".to_owned(),
@@ -200,6 +203,15 @@ pub fn summary(plan: &Plan, trained: &Trained, took: Duration) -> String {
     text
 }
 
+/// The names of the first features, and how many more there are.
+pub(crate) fn listed(features: &[String]) -> String {
+    let named = features[..features.len().min(MOST_NAMED)].join(", ");
+    match features.len().saturating_sub(MOST_NAMED) {
+        0 => named,
+        more => format!("{named} and {more} more"),
+    }
+}
+
 fn detector(about: &detectors::Description) -> String {
     match &about.detector.isolation_forest {
         Some(f) => format!("isolationForest, {} trees of {} rows, seed {}", f.trees, f.sample_size, f.seed),
@@ -224,7 +236,7 @@ fn question(plan: &Plan, trained: &Trained) -> (&'static str, Vec<f64>) {
     let origin = &plan.input.data.origin;
     let rows = trainer::data::read_csv(
         plan.data.as_slice(),
-        &plan.input.features,
+        &trained.description.features,
         origin,
         plan.input.missing.unwrap_or_default(),
     );
@@ -239,4 +251,17 @@ fn invitation((question, row): &(&str, Vec<f64>), address: SocketAddr) -> String
          curl -X POST \
          'http://{address}/prediction?score=true' -H 'content-type: application/json' -d '{vector}'\n\n"
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_names_the_first_features_and_counts_the_others() {
+        let features = |count: usize| (0..count).map(|at| format!("c{at}")).collect::<Vec<_>>();
+        assert_eq!(listed(&features(3)), "c0, c1, c2");
+        assert!(listed(&features(20)).ends_with("c18, c19"));
+        assert!(listed(&features(16_384)).ends_with("c19 and 16364 more"));
+    }
 }

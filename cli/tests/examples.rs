@@ -154,8 +154,8 @@ fn the_rows_that_the_quick_start_speaks_of_are_in_the_data() {
 }
 
 #[test]
-fn the_inline_example_trains_and_asks_for_no_ingress() {
+fn the_inline_example_trains_on_every_column_and_asks_for_no_ingress() {
     let (plan, model) = trained("inline.yaml");
-    assert_eq!(model.training_rows(), 36);
+    assert_eq!((model.training_rows(), model.features().join(",").as_str()), (36, "mean,sd"));
     assert_eq!(plan.not_done, [""; 0]);
 }

@@ -72,7 +72,7 @@ fn every_fault_is_named_with_its_document_and_path() {
         change("name: m,", "name: Machine_1,"),
         change("isolationForest: {trees: 10}", "hbos: {}, ecod: {}"),
         change("{configMap: {name: data, key: train.csv}}", "{}"),
-        change("  features: [{name: x}]\n", ""),
+        change("[{name: x}]", &format!("[{}]", "{name: x}, ".repeat(257))).lines().next().unwrap().to_owned(),
         change("metadata:", "meta: 1\nmetadata:"),
         change("v1alpha1", "v2"),
         change("name: m, ", ""),

@@ -27,7 +27,7 @@ pub struct Validated {
     pub suspend: bool,
     /// Value of the annotation that asks for another training.
     pub retrain: Option<String>,
-    /// Columns in the order of the vector.
+    /// Columns in the order of the vector; none: all that the data has.
     pub features: Vec<String>,
     /// Detector with its parameters.
     pub detector: DetectorConfig,

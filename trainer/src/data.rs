@@ -5,6 +5,7 @@
 //! a number or not finite ends the reading.
 
 mod error;
+mod header;
 mod plain;
 pub mod records;
 mod suggest;
@@ -15,6 +16,7 @@ use detectors::CheckedMatrix;
 use detectors::config::Missing;
 
 pub use error::{InputError, Located, Problem};
+pub use header::{MOST_COLUMNS, column_names};
 use records::{Record, Records};
 
 /// Largest magnitude a cell may have: detectors compare in single precision.
@@ -83,8 +85,11 @@ impl Columns {
         if features.is_empty() {
             return Err(Problem::NoFeatures);
         }
-        let wanted: Vec<(usize, String)> =
-            features.iter().map(|f| Ok((position(&names, f)?, f.clone()))).collect::<Result<_, _>>()?;
+        let known = header::Places::of(&names);
+        let wanted: Vec<(usize, String)> = features
+            .iter()
+            .map(|f| Ok((position(&known, &names, f)?, f.clone())))
+            .collect::<Result<_, _>>()?;
         let mut places = vec![None; names.len()];
         wanted.iter().enumerate().for_each(|(place, (index, _))| places[*index] = Some(place));
         Ok(Self { wanted, width: names.len(), places, missing: false })
@@ -147,30 +152,14 @@ impl Columns {
 }
 
 /// The index of the one column with this name.
-fn position(names: &[&str], feature: &str) -> Result<usize, Problem> {
-    let mut found = names.iter().enumerate().filter(|(_, name)| **name == feature).map(|(i, _)| i);
-    let Some(first) = found.next() else {
-        return Err(missing(names, feature));
-    };
-    match found.next() {
-        Some(second) => Err(Problem::DuplicateColumn {
-            name: error::shown(feature),
-            first: first + 1,
-            second: second + 1,
-        }),
-        None => Ok(first),
-    }
+fn position(known: &header::Places<'_>, names: &[&str], feature: &str) -> Result<usize, Problem> {
+    known.only(feature)?.ok_or_else(|| missing(names, feature))
 }
 
 /// Why there is no such column: no header line, another separator, or simply another name.
 fn missing(names: &[&str], feature: &str) -> Problem {
-    if names.iter().all(|name| name.parse::<f64>().is_ok()) {
-        return Problem::NoHeader;
-    }
-    if let [only] = names
-        && let Some(separator) = [';', '\t', '|'].into_iter().find(|s| only.contains(*s))
-    {
-        return Problem::Separator { separator, header: error::shown(only) };
+    if let Some(problem) = header::none(names) {
+        return problem;
     }
     Problem::MissingColumn {
         feature: error::shown(feature),

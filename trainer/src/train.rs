@@ -1,12 +1,14 @@
 //! From a training input and the bytes of its data to a model and its description. Pure: no clock, no I/O.
 
-use api::job::{INPUT_VERSION, TrainingInput};
+use api::job::{DataFile, INPUT_VERSION, TrainingInput};
 use api::training_key::digest;
 use detectors::config::ImportedConfig;
 use detectors::description::{DESCRIPTION_VERSION, reasons};
-use detectors::{Description, DetectorConfig, ImportError, ImportOptions, Model, TrainError, Warning};
+use detectors::{
+    CheckedMatrix, Description, DetectorConfig, ImportError, ImportOptions, Model, TrainError, Warning,
+};
 
-use crate::data::{InputError, read_csv};
+use crate::data::{InputError, column_names, read_csv};
 
 /// Most bytes of model and description that a revision holds. The API server takes 1,048,576 in a ConfigMap; the rest
 /// is for metadata.
@@ -80,16 +82,28 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     if let Some(source) = &input.detector.imported {
         return import(input, source, data);
     }
-    let rows = read_csv(data, &input.features, origin, input.missing.unwrap_or_default())?;
+    let (features, rows) = read(input, data)?;
     let (found, needed) = (rows.rows() as u64, u64::from(input.min_rows));
     if found < needed {
         return Err(InputError::too_few(origin, found, needed).into());
     }
-    let model = Model::train(&input.features, &input.detector, &input.threshold, &rows)
+    let model = Model::train(&features, &input.detector, &input.threshold, &rows)
         .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;
     let trained = fitting(model, input, MOST_BYTES);
     check(&trained.model)?;
     Ok(trained)
+}
+
+/// The rows and the names of their columns: those that are asked for, or all there are.
+fn read(input: &TrainingInput, data: &[u8]) -> Result<(Vec<String>, CheckedMatrix), InputError> {
+    let TrainingInput { features, data: DataFile { origin, .. }, .. } = input;
+    let missing = input.missing.unwrap_or_default();
+    if !features.is_empty() {
+        return Ok((features.clone(), read_csv(data, features, origin, missing)?));
+    }
+    let features = column_names(data, origin)?;
+    let rows = read_csv(data, &features, origin, missing).map_err(InputError::of_every_column)?;
+    Ok((features, rows))
 }
 
 /// The exported model in `data`, proven on its golden rows.
@@ -170,8 +184,8 @@ pub(crate) fn remedy(description: &Description) -> String {
 
 #[cfg(test)]
 mod tests {
-    use api::job::{DataFile, RevisionTarget};
-    use detectors::{CheckedMatrix, IsolationForestConfig};
+    use api::job::RevisionTarget;
+    use detectors::IsolationForestConfig;
 
     use super::*;
 

@@ -4,8 +4,9 @@
 
 use api::job::{DataFile, INPUT_VERSION, RevisionTarget, TrainingInput};
 use api::training_key::digest;
-use detectors::config::{ImportedConfig, Missing};
+use detectors::config::{ImportedConfig, Missing, PrincipalComponentsConfig, RobustCovarianceConfig};
 use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
+use trainer::data::MOST_COLUMNS;
 use trainer::outcome::Outcome;
 use trainer::{Trained, train};
 
@@ -74,6 +75,68 @@ fn columns_that_are_not_asked_for_do_not_change_the_model() {
     let renumbered = csv.replace("\n1", "\n9");
     assert_ne!(csv, renumbered);
     assert_eq!(trained(&csv).model, trained(&renumbered).model);
+}
+
+#[test]
+fn features_that_are_left_out_are_the_columns_of_the_data_in_its_order() {
+    let csv = rows(100);
+    let every_column = TrainingInput { features: Vec::new(), ..input(&csv) };
+    let named = ["time", "x", "y"].map(str::to_owned).to_vec();
+    let Trained { model, description } = train(&every_column, csv.as_bytes()).unwrap();
+    assert_eq!(description.features, named);
+    assert_eq!(Model::decode(&model).unwrap().features(), named);
+    // The same file as of a model that names them.
+    assert_eq!(
+        train(&TrainingInput { features: named, ..input(&csv) }, csv.as_bytes()).unwrap().model,
+        model
+    );
+}
+
+#[test]
+fn a_column_of_words_is_named_where_every_column_is_read() {
+    let csv = rows(40).replace("\n3,", "\nthree,");
+    let every_column = TrainingInput { features: Vec::new(), ..input(&csv) };
+    let Outcome { result, exit_code } = outcome(&every_column, &csv);
+    assert_eq!((result.reason.as_str(), exit_code), ("InvalidData", 2));
+    assert_eq!(
+        result.message,
+        "ConfigMap demo/x key train.csv, line 5, column \"time\": \"three\" is not a number; every column is read: list \
+         those to read in spec.features"
+    );
+    assert!(train(&input(&csv), csv.as_bytes()).is_ok());
+}
+
+/// Rows of so many columns.
+fn wide(rows: usize, columns: usize) -> String {
+    let header = (0..columns).map(|column| format!("c{column}")).collect::<Vec<_>>().join(",");
+    let line =
+        |row: usize| (0..columns).map(|c| (row * (c + 7) % 23).to_string()).collect::<Vec<_>>().join(",");
+    (0..rows).fold(header + "\n", |csv, row| csv + &line(row) + "\n")
+}
+
+#[test]
+fn as_many_columns_as_can_be_read_without_names_make_a_model_that_a_revision_holds() {
+    let csv = wide(40, MOST_COLUMNS);
+    let every_column = TrainingInput { features: Vec::new(), ..input(&csv) };
+    let Trained { model, description } = train(&every_column, csv.as_bytes()).unwrap();
+    assert_eq!(Model::decode(&model).unwrap().features().len(), MOST_COLUMNS);
+    let described = serde_json::to_string(&description).unwrap().len();
+    assert!(model.len() + described <= 1_000_000, "{} + {described}", model.len());
+}
+
+#[test]
+fn a_detector_that_takes_fewer_columns_says_how_many() {
+    let csv = wide(40, 513);
+    for detector in
+        [DetectorConfig::from(RobustCovarianceConfig::default()), PrincipalComponentsConfig::default().into()]
+    {
+        let refused = outcome(&TrainingInput { features: Vec::new(), detector, ..input(&csv) }, &csv);
+        assert_eq!((refused.result.reason.as_str(), refused.exit_code), ("TrainingRefused", 2));
+        assert_eq!(
+            refused.result.message,
+            "ConfigMap demo/x key train.csv: the rows have 513 columns, but the detector takes at most 512: choose fewer features"
+        );
+    }
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) fn monitoring(spec: &AnomalyModelSpec, errors: &mut Vec<FieldError>) 
     };
     let monitoring = &spec.monitoring;
     for (i, name) in monitoring.drift_features.iter().flatten().enumerate() {
-        // Of an imported model the features may be known to itself only.
+        // Features that are left out are known by the data, or by the imported model, only.
         let known = spec.features.is_empty() || spec.features.iter().any(|feature| feature.name == name.0);
         check(known, &format!("driftFeatures[{i}]"), format!("{:?} is none of the features", name.0));
     }

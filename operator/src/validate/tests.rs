@@ -17,6 +17,15 @@ fn a_minimal_model_gets_its_defaults() {
 }
 
 #[test]
+fn a_model_without_features_is_valid_and_its_job_is_told_none() {
+    let world = World::new().edited(|spec| spec.features.clear());
+    assert_eq!(world.validated().features, [""; 0]);
+    let input = world.plan().start.unwrap().input.data.unwrap();
+    let read: api::job::TrainingInput = serde_json::from_str(&input[api::job::INPUT_FILE]).unwrap();
+    assert_eq!((read.features, read.detector), (Vec::new(), World::new().validated().detector));
+}
+
+#[test]
 fn an_imported_model_is_data_like_any_other_and_keeps_its_own_threshold() {
     let world = World::new().imported();
     let model = world.validated();

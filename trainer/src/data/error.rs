@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::header::MOST_COLUMNS;
+
 /// Longest piece of the data that a message repeats, in characters.
 const SHOWN: usize = 40;
 /// Most column names that a message lists.
@@ -14,6 +16,8 @@ pub struct InputError {
     line: Option<u64>,
     column: Option<String>,
     problem: Box<Problem>,
+    /// Whether no columns were named, so that all are read.
+    every_column: bool,
 }
 
 /// What is wrong, without the place.
@@ -59,6 +63,22 @@ pub enum Problem {
         first: usize,
         /// Number of the second.
         second: usize,
+    },
+    /// A column without a name, where every column is read.
+    #[error(
+        "column {number} has no name in the header: give it one, or list the columns to read in spec.features"
+    )]
+    UnnamedColumn {
+        /// Number of the column, from 1.
+        number: usize,
+    },
+    /// More columns than can be read without being named.
+    #[error(
+        "the header has {columns} columns, of which at most {MOST_COLUMNS} can be read: list those to read in spec.features"
+    )]
+    TooManyColumns {
+        /// Columns in the header.
+        columns: usize,
     },
     /// A row with more or fewer cells than the header.
     #[error("{}, but the header has {header}", cells_of(*.cells))]
@@ -130,11 +150,17 @@ impl InputError {
     /// A problem at a place of `origin`, the source as people know it.
     pub fn new(origin: &str, located: Located) -> Self {
         let Located { line, problem } = located;
-        Self { origin: origin.to_owned(), line, column: None, problem: Box::new(problem) }
+        Self {
+            origin: origin.to_owned(),
+            line,
+            column: None,
+            problem: Box::new(problem),
+            every_column: false,
+        }
     }
 
     pub(super) fn at(origin: &str, line: u64, column: Option<String>, problem: Problem) -> Self {
-        Self { origin: origin.to_owned(), line: Some(line), column, problem: Box::new(problem) }
+        Self { line: Some(line), column, ..Self::new(origin, problem.into()) }
     }
 
     /// The error of a source with nothing in it.
@@ -145,6 +171,11 @@ impl InputError {
     /// The error of a source that has `rows` rows where `needed` are asked for.
     pub(crate) fn too_few(origin: &str, rows: u64, needed: u64) -> Self {
         Self::new(origin, Problem::TooFewRows { rows, needed }.into())
+    }
+
+    /// The same, of data of which every column is read because none was named.
+    pub(crate) fn of_every_column(self) -> Self {
+        Self { every_column: true, ..self }
     }
 
     /// What is wrong.
@@ -177,7 +208,11 @@ impl fmt::Display for InputError {
         if let Some(column) = &self.column {
             write!(f, ", column {:?}", shown(column))?;
         }
-        write!(f, ": {}", self.problem)
+        write!(f, ": {}", self.problem)?;
+        if self.every_column && matches!(*self.problem, Problem::NotANumber { .. }) {
+            f.write_str("; every column is read: list those to read in spec.features")?;
+        }
+        Ok(())
     }
 }
 

@@ -94,6 +94,29 @@ fn an_error_tells_line_and_column_to_programs_too() {
 }
 
 #[test]
+fn the_names_of_all_columns_are_those_of_the_header_in_its_order() {
+    let names = |text: &str| column_names(text.as_bytes(), ORIGIN).map_err(|error| error.to_string());
+    assert_eq!(names("\u{feff}sd, mean ,\"a,b\"\r\n1,2,3\r\n").unwrap(), ["sd", "mean", "a,b"]);
+    let wide = |columns: usize| {
+        (0..columns).map(|column| format!("column-{column}")).collect::<Vec<_>>().join(",") + "\n"
+    };
+    assert_eq!(names(&wide(MOST_COLUMNS)).unwrap().last().unwrap(), "column-16383");
+    let said: Vec<String> = ["", "1.5,2\n", "a;b\n", "a,b,a\n", "a,,b\n", &wide(MOST_COLUMNS + 1)]
+        .map(|text| names(text).unwrap_err())
+        .into();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn as_many_columns_as_can_be_read_are_found_and_read() {
+    let names: Vec<String> = (0..MOST_COLUMNS).map(|column| format!("column-{column}")).collect();
+    let numbers = vec!["1.5"; MOST_COLUMNS].join(",");
+    let text = format!("{}\n{numbers}\n{numbers}\n", names.join(","));
+    let read = read_csv(text.as_bytes(), &names, ORIGIN, Missing::Refuse).unwrap();
+    assert_eq!((read.rows(), read.columns()), (2, MOST_COLUMNS));
+}
+
+#[test]
 fn a_message_stays_short_whatever_the_data() {
     let wide = (0..5_000).map(|i| format!("column-{i}")).collect::<Vec<_>>().join(",");
     let long = "é".repeat(10_000);
