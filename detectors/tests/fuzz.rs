@@ -5,21 +5,15 @@
 
 mod support;
 
-use std::io::{Read, Write};
-
 use detectors::forest::{ImportedForest, TreeNode};
 use detectors::{Detector, DetectorConfig, ImportOptions, IsolationForest, Model, ThresholdConfig};
-use flate2::Compression;
-use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
 use fuzz::Fuzz;
+use fuzz::model_file::{opened, sealed};
 use ndarray::ArrayView2;
-use sha2::{Digest, Sha256};
 use support::{bell, matrix, names};
 
 /// Mutations in an ordinary run.
 const FEW: u64 = 1_000;
-const HEADER: usize = 48;
 
 /// Every detector with parameters that make small models.
 const DETECTORS: [&str; 11] = [
@@ -35,27 +29,6 @@ const DETECTORS: [&str; 11] = [
     r#"{"copod": {}}"#,
     r#"{"ensemble": {"members": {"isolationForest": {"trees": 3, "sampleSize": 16}, "robustZScore": {}}}}"#,
 ];
-
-/// A model file's version byte and its contents, unpacked: what is mutated, so that checksum and compression are no wall.
-fn opened(file: &[u8]) -> Vec<u8> {
-    let mut contents = vec![file[8]];
-    DeflateDecoder::new(&file[HEADER..]).read_to_end(&mut contents).unwrap();
-    contents
-}
-
-/// A file with a checksum that is right.
-fn sealed(input: &[u8]) -> Vec<u8> {
-    let (version, contents) = input.split_first().unwrap_or((&2, &[]));
-    let mut encoder = DeflateEncoder::new(vec![0; HEADER], Compression::fast());
-    encoder.write_all(contents).unwrap();
-    let mut file = encoder.finish().unwrap();
-    file[..8].copy_from_slice(b"\x89AFM\r\n\x1a\n");
-    file[8] = *version;
-    file[12..16].copy_from_slice(&(contents.len() as u32).to_le_bytes());
-    let digest = Sha256::new().chain_update(&file[..16]).chain_update(&file[HEADER..]).finalize();
-    file[16..HEADER].copy_from_slice(&digest);
-    file
-}
 
 fn models() -> Fuzz {
     let mut fuzz =

@@ -5,6 +5,7 @@
 //! not seen before become seeds, which takes the place of a compiler's coverage. What makes a target panic, or take too
 //! long, is written to `target/fuzz/` and belongs into `fuzz/corpus/` once it is mended: every seed is also an ordinary test.
 
+pub mod model_file;
 mod mutate;
 
 use std::collections::HashSet;

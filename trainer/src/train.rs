@@ -89,9 +89,7 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     }
     let model = Model::train(&features, &input.detector, &input.threshold, &rows)
         .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;
-    let trained = fitting(model, input, MOST_BYTES);
-    check(&trained.model)?;
-    Ok(trained)
+    finished(model, input)
 }
 
 /// The rows and the names of their columns: those that are asked for, or all there are.
@@ -116,8 +114,15 @@ fn import(input: &TrainingInput, source: &ImportedConfig, data: &[u8]) -> Result
     };
     let model = Model::import(data, options)
         .map_err(|source| TrainerError::Import { origin: input.data.origin.clone(), source })?;
+    finished(model, input)
+}
+
+/// The model as it is published: its bytes, which were read again and score its golden rows as it did, by every kernel that
+/// this machine has.
+fn finished(model: Model, input: &TrainingInput) -> Result<Trained, TrainerError> {
     let trained = fitting(model, input, MOST_BYTES);
-    check(&trained.model)?;
+    let decoded = Model::decode(&trained.model).map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
+    decoded.verify_golden_rows().map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
     Ok(trained)
 }
 
@@ -141,12 +146,6 @@ fn fitting(model: Model, input: &TrainingInput, most: usize) -> Trained {
         ),
     });
     Trained { model: bytes, description }
-}
-
-/// Whether the bytes are a model that scores as it did when it was trained.
-fn check(bytes: &[u8]) -> Result<(), TrainerError> {
-    let decoded = Model::decode(bytes).map_err(|e| TrainerError::SelfCheck(e.to_string()))?;
-    decoded.verify_golden_rows().map_err(|e| TrainerError::SelfCheck(e.to_string()))
 }
 
 fn describe(input: &TrainingInput, model: &Model, bytes: &[u8]) -> Description {
@@ -189,10 +188,9 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn a_model_that_fits_only_without_the_distribution_of_its_rows_goes_without_and_says_so() {
+    fn input() -> TrainingInput {
         let forest = IsolationForestConfig { trees: 5, sample_size: 32, ..IsolationForestConfig::default() };
-        let input = TrainingInput {
+        TrainingInput {
             version: INPUT_VERSION,
             revision: RevisionTarget::default(),
             key: String::new(),
@@ -202,10 +200,32 @@ mod tests {
             missing: None,
             min_rows: 8,
             data: DataFile { path: String::new(), origin: String::new(), digest: String::new() },
-        };
+        }
+    }
+
+    fn model(input: &TrainingInput) -> Model {
         let rows =
             CheckedMatrix::from_vec((0..400).map(|row| f64::from(row * row % 397)).collect(), 1).unwrap();
-        let model = Model::train(&input.features, &input.detector, &input.threshold, &rows).unwrap();
+        Model::train(&input.features, &input.detector, &input.threshold, &rows).unwrap()
+    }
+
+    #[test]
+    fn a_model_whose_golden_row_comes_out_otherwise_by_a_bit_is_not_published() {
+        let input = input();
+        let model = model(&input);
+        let other = Model::decode(&fuzz::model_file::with_another_golden_measure(&model.encode())).unwrap();
+        assert!(finished(model, &input).is_ok());
+        let refused = finished(other, &input).unwrap_err();
+        assert!(matches!(refused, TrainerError::SelfCheck(_)), "{refused}");
+        assert!(refused.to_string().contains("golden row 0 has measure "), "{refused}");
+        let crate::outcome::Outcome { result, exit_code } = (&refused).into();
+        assert_eq!((result.reason.as_str(), exit_code), ("SelfCheckFailed", 1));
+    }
+
+    #[test]
+    fn a_model_that_fits_only_without_the_distribution_of_its_rows_goes_without_and_says_so() {
+        let input = input();
+        let model = model(&input);
 
         let whole = fitting(model.clone(), &input, MOST_BYTES);
         assert!(Model::decode(&whole.model).unwrap().reference().is_some());

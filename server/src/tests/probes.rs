@@ -60,6 +60,16 @@ fn a_model_that_is_not_what_its_description_says_is_refused() {
     assert!(matches!(Loaded::check(&bytes, renamed), Err(LoadError::Features { .. })));
 }
 
+#[test]
+fn a_model_whose_golden_row_comes_out_otherwise_by_a_bit_is_refused() {
+    let (bytes, mut description) = trained();
+    let other = fuzz::model_file::with_another_golden_measure(&bytes);
+    description.model_digest = super::fixture::sha256(&other);
+    let refused = Loaded::check(&other, description).unwrap_err();
+    assert!(matches!(refused, LoadError::Golden(_)), "{refused}");
+    assert!(refused.to_string().contains("golden row 0 has measure "), "{refused}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_model_that_appears_later_is_loaded_without_a_restart() {
     let model = directory("appears");
