@@ -8,7 +8,7 @@
 //! Bins are equally wide, as many as Freedman and Diaconis' rule says (width 2·IQR/∛n), at least 5 and at most 100, unless
 //! their number is given. A column of at most 20 different values has a bin for each of them. What no bin holds, an empty
 //! bin and a value outside all of them have the height 1/(n + 1). A column of one value has one bin: another value is as
-//! rare as can be. For threshold and calibration a training row is left out of its own bins.
+//! rare as can be. For threshold and calibration training rows are scored as all others are.
 
 use ndarray::ArrayView2;
 
@@ -46,8 +46,6 @@ struct Histogram {
     counts: Vec<u32>,
     /// −ln of each bin's height.
     terms: Vec<f64>,
-    /// The same with one row less in the bin: for the row itself.
-    own_terms: Vec<f64>,
 }
 
 /// Where the bins are.
@@ -83,10 +81,7 @@ impl Hbos {
             }
         }
         let floor = libm::log(f64::from(rows) + 1.0);
-        // Of one row less: what is outside all bins stays more unusual than a training row that is alone in its bin.
-        let own_floor = libm::log(f64::from(rows));
-        let columns =
-            columns.into_iter().map(|(places, counts)| Histogram::new(places, counts, floor, own_floor));
+        let columns = columns.into_iter().map(|(places, counts)| Histogram::new(places, counts, floor));
         Ok(Self { rows, floor, columns: columns.collect() })
     }
 
@@ -141,19 +136,6 @@ impl Detector for Hbos {
         columns::row_by_row(rows, measures, |row| self.measure_row(row));
     }
 
-    /// Each row is left out of its own bins: a value that is alone in its bin has the height of an empty one, as it would
-    /// have for a model that has not seen it.
-    fn measure_training(&self, rows: ArrayView2<'_, f64>, _at: &[u32], measures: &mut [f64]) {
-        columns::row_by_row(rows, measures, |row| {
-            let of = |(column, &value): (&Histogram, &f64)| match column.places.bin(value, column.terms.len())
-            {
-                Some(bin) => column.own_terms[bin],
-                None => self.floor,
-            };
-            -self.columns.iter().zip(row).map(of).fold(0.0, |sum, term| sum + term)
-        });
-    }
-
     /// Each column's own term.
     fn explain_row(&self, row: &[f64], contributions: &mut [f64]) -> Level {
         contributions.iter_mut().zip(self.terms(row)).for_each(|(to, term)| *to = term);
@@ -181,14 +163,12 @@ impl Detector for Hbos {
 }
 
 impl Histogram {
-    fn new(places: Places, counts: Vec<u32>, floor: f64, own_floor: f64) -> Self {
+    fn new(places: Places, counts: Vec<u32>, floor: f64) -> Self {
         let tallest = f64::from(counts.iter().copied().max().unwrap_or(1));
         // The tallest bin's is +0 and not −0.
         let term = |count: u32| if count == 0 { floor } else { 0.0 - libm::log(f64::from(count) / tallest) };
         let terms = counts.iter().map(|&count| term(count)).collect();
-        let own_term = |&count: &u32| if count <= 1 { own_floor } else { term(count - 1) };
-        let own_terms = counts.iter().map(own_term).collect();
-        Self { places, counts, terms, own_terms }
+        Self { places, counts, terms }
     }
 }
 

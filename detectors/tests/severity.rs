@@ -192,8 +192,12 @@ fn of_fresh_rows_no_more_are_flagged_after_little_training(kind: &str) {
     };
     let found = (0..8).map(share).sum::<f64>() / 8.0;
     println!("{kind}: {found} of fresh rows after 500");
-    // hbos leaves a row out of its own bins, but not out of the range that they cover.
-    let most = if leaves_itself_out(kind) && kind != "hbos" { 0.058 } else { 0.08 };
+    let most = match kind {
+        // Each row makes the bins that it is looked up in, ten of them a few rows high at the ends.
+        "hbos" => 0.11,
+        kind if leaves_itself_out(kind) => 0.058,
+        _ => 0.08,
+    };
     assert!((0.042..=most).contains(&found), "{found}");
 }
 

@@ -84,11 +84,24 @@ fn every_detector_without_chance_in_it_has_reference_vectors() {
     let cases = cases();
     let vectors = cases.iter().flat_map(|(_, case)| &case.vectors);
     let found: BTreeSet<&str> = vectors.filter_map(Vector::kind).collect();
-    // What the others draw is theirs alone; on these tables nearestNeighbors and localOutlierFactor draw nothing.
-    let with_chance = ["isolationForest", "extendedIsolationForest", "ensemble", "imported"];
+    // What the others draw is theirs alone: forests are held against those of scikit-learn (sklearn.rs, accuracy.rs) and of
+    // isotree (isotree.rs). On these tables nearestNeighbors, localOutlierFactor and the ensembles here draw nothing.
+    let with_chance = ["isolationForest", "extendedIsolationForest", "imported"];
     let missing: Vec<&&str> =
         KINDS.iter().filter(|kind| !with_chance.contains(kind) && !found.contains(**kind)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn of_the_robust_covariance_the_regularised_one_has_reference_vectors_too() {
+    let regularised = cases().into_iter().any(|(_, case)| {
+        let training = table(&case.training);
+        let of_covariance = case.vectors.iter().filter(|vector| vector.kind() == Some("robustCovariance"));
+        let models = of_covariance.map(|vector| train(vector, &training, 0.1));
+        let mut warnings = models.flat_map(|model| model.warnings().to_vec());
+        warnings.any(|warning| warning.reason == "RegularisedCovariance")
+    });
+    assert!(regularised);
 }
 
 #[test]

@@ -74,13 +74,11 @@ def hbos(train):
             found = np.where((x < edges[0]) | (x > edges[-1]), 0, counts[at])
         return found, counts.max()
 
-    def outlyingness(x, own=False):
-        """A training row is left out of its own bins: of n − 1 others, so that nothing new is as ordinary as it."""
-        least = 1 / n if own else floor
+    def outlyingness(x):
         out = np.zeros(len(x))
         for j in range(train.shape[1]):
             found, tallest = heights(train[:, j], x[:, j])
-            out -= np.log(np.maximum((found - own) / tallest, least))
+            out -= np.log(np.maximum(found / tallest, floor))
         return out
 
     return outlyingness
@@ -275,36 +273,119 @@ def mahalanobis(x, center, scatter):
     return np.einsum("ij,ij->i", centred, np.linalg.solve(scatter, centred.T).T)
 
 
+def determined(scatter):
+    """Whether of each column's variance more than 1e-8 is left, given the columns before it."""
+    try:
+        pivots = np.diag(np.linalg.cholesky(scatter)) ** 2
+    except np.linalg.LinAlgError:
+        return False
+    return (pivots > 1e-8 * np.diag(scatter)).all()
+
+
+def shrinkage(scatter):
+    """The smallest ρ with which the eigenvalues of ρ·I + (1 − ρ)·S differ by no more than a factor of 50:
+    ρ + (1 − ρ) largest = 50 (ρ + (1 − ρ) smallest)."""
+    values = np.linalg.eigvalsh(scatter)
+    missing = values[-1] - 50 * max(values[0], 0)
+    return missing / (missing + 49) if missing > 0 else 0.0
+
+
+def mixed(scatter, rho):
+    return rho * np.eye(len(scatter)) + (1 - rho) * scatter
+
+
 def robust_covariance(train, support):
-    """Deterministic MCD: six starts, C-steps, the consistency factor and one reweighting step."""
+    """Deterministic MCD: six starts, C-steps, the consistency factor and one reweighting step. Regularised as in Boudt,
+    Rousseeuw, Vanduffel & Verdonck 2020, where there are fewer than five rows a column or the rows determine no covariance."""
     n, p = train.shape
     h = max(math.ceil(support * n), n // 2 + 1)
-    z = scaled(train, 1.482602218505602 * mad(train))(train)
+    scale = scaled(train, first_positive(1.482602218505602 * mad(train), train.std(axis=0)))
+    z = scale(train)
+    raw = consistency(h / n, p)
     moments = lambda rows: (z[rows].mean(axis=0), np.cov(z[rows].T, bias=True).reshape(p, p))
-    best = None
-    for scatter in six_starts(z):
+    nearest = lambda center, scatter, count: np.argsort(mahalanobis(z, center, scatter), kind="stable")[:count]
+
+    def first(scatter):
+        """The h rows nearest by mean and covariance of the half that this start calls nearest."""
         vectors = np.linalg.eigh(scatter)[1]
-        projected = z @ vectors
-        root = (vectors * mad(projected)) @ vectors.T
+        spread = mad(z @ vectors)
+        # A direction in which nothing varies has a scatter all the same.
+        root = (vectors * np.maximum(spread, 1e-6 * spread.max())) @ vectors.T
         center = root @ median(z @ np.linalg.inv(root))
-        d = mahalanobis(z, center, root @ root)
-        rows = np.argsort(d, kind="stable")[: -(-n // 2)]
-        rows = np.argsort(mahalanobis(z, *moments(rows)), kind="stable")[:h]
+        center, scatter = moments(nearest(center, root @ root, -(-n // 2)))
+        return nearest(center, scatter if determined(scatter) else mixed(scatter, shrinkage(scatter)), h)
+
+    def concentrated(rows, rho):
+        """C-steps; none if some subset determines no covariance."""
         while True:
             center, scatter = moments(rows)
-            following = np.argsort(mahalanobis(z, center, scatter), kind="stable")[:h]
+            scatter = mixed(scatter * raw, rho)
+            if not determined(scatter):
+                return None
+            following = nearest(center, scatter, h)
             if set(following) == set(rows):
-                break
+                return np.linalg.det(scatter), center, scatter
             rows = following
-        determinant = np.linalg.det(scatter)
-        if best is None or determinant < best[0]:
-            best = determinant, center, scatter
-    d = mahalanobis(z, best[1], best[2] * consistency(h / n, p))
-    within = d <= chi_squared_quantile(0.975, p)
-    assert within.sum() >= h
-    center = train[within].mean(axis=0)
-    scatter = np.cov(train[within].T, bias=True).reshape(p, p) * consistency(0.975, p)
-    return lambda x: mahalanobis(np.atleast_2d(x), center, scatter)
+
+    def reweighted(best):
+        d = mahalanobis(z, best[1], best[2])
+        within = (d <= chi_squared_quantile(0.975, p)).sum()
+        return np.argsort(d, kind="stable")[: max(within, h)]
+
+    starts = [first(scatter) for scatter in six_starts(z)]
+    plain = [concentrated(rows, 0.0) for rows in starts] if n >= 5 * p else [None]
+    if None not in plain:
+        rows = reweighted(min(plain, key=lambda estimate: estimate[0]))
+        # In the rows' own units: the distance depends on none.
+        center, scatter = train[rows].mean(axis=0), np.cov(train[rows].T, bias=True).reshape(p, p)
+        return lambda x: mahalanobis(np.atleast_2d(x), center, scatter * consistency(0.975, p))
+    needed = [shrinkage(moments(rows)[1] * raw) for rows in starts]
+    common = max(needed) if max(needed) <= 0.1 else max(0.1, np.median(needed))
+    estimates = [concentrated(rows, common) for rows, own in zip(starts, needed) if own <= common]
+    center, scatter = moments(reweighted(min(estimates, key=lambda estimate: estimate[0])))
+    scatter = scatter * consistency(0.975, p)
+    rho = shrinkage(scatter)
+    print(f"  regularised by {rho:.3f}")
+    return lambda x: mahalanobis(scale(x), center, mixed(scatter, rho))
+
+
+# --- Ensemble -----------------------------------------------------------------------------------------------------
+
+
+def surprise(training):
+    """−log10 p of an outlyingness: p is the share of training rows above it and half of those equal to it, linear in between,
+    up to the 95 % quantile q, and p(q) exp(−(a − q)/β) beyond it, with β the mean excess above q."""
+    values, counts = np.unique(training, return_counts=True)
+    above = counts[::-1].cumsum()[::-1] - counts
+    p = (above + counts / 2) / len(training)
+    ascending = np.sort(training)
+    q = ascending[math.ceil(0.95 * len(training)) - 1]
+    # Where no row is beyond q, the excess above the median is the scale; where none is beyond that, a hundredth of q.
+    starts = [start for start in (q, ascending[len(training) // 2]) if (training > start).any()]
+    beta = (training[training > starts[0]] - starts[0]).mean() if starts else abs(q) / 100 or 0.01
+    at_q = p[values == q][0]
+
+    def u(a):
+        within = -np.log10(np.interp(np.minimum(a, q), values, p))
+        return np.where(a < values[0], 0.0, np.where(a > q, (a - q) / beta * np.log10(np.e) - np.log10(at_q), within))
+
+    return u
+
+
+def ensemble(train, members, weights):
+    """The weighted mean of the members' surprises, each calibrated on the training rows, which leave themselves out where they
+    would be their own neighbours."""
+    parts = []
+    for kind, (fit, own) in members.items():
+        outlyingness = fit(train)
+        of_training = outlyingness(train, own=True) if own else outlyingness(train)
+        parts.append((weights.get(kind, 1.0), outlyingness, surprise(of_training), of_training))
+    whole = sum(weight for weight, _, _, _ in parts)
+
+    def outlyingness(x, own=False):
+        return sum(weight / whole * u(of_training if own else fitted(x)) for weight, fitted, u, of_training in parts)
+
+    return outlyingness
 
 
 # --- Cases --------------------------------------------------------------------------------------------------------
@@ -357,6 +438,12 @@ def tables():
     factors = random.normal(size=(150, 3)) @ random.normal(size=(3, 9)) + 0.01 * random.normal(size=(150, 9))
     yield "factors", *with_queries(rounded(factors), factors[20:30] + random.normal(size=(10, 9)))
 
+    # Fewer than five rows a column, and columns of which one follows from others.
+    yield "few-factors", *with_queries(rounded(factors[:30]), factors[30:40])
+    pairs = random.normal(size=(60, 2))
+    collinear = np.column_stack([rounded(pairs), rounded(pairs).sum(axis=1)])
+    yield "collinear", *with_queries(rounded(collinear), random.normal(size=(10, 3)))
+
 
 def cases():
     """Detector, parameters as in the resource, the function, and which tables it is for."""
@@ -370,12 +457,18 @@ def cases():
     yield "localOutlierFactor", {"neighbors": 5}, lambda train: local_outlier_factor(train, 5), ["normal", "one-column"]
     yield "principalComponents", {"variance": 0.999}, lambda train: principal_components(train, 0.999), None
     yield "principalComponents", {"variance": 0.8}, lambda train: principal_components(train, 0.8), ["normal", "factors"]
-    yield "robustCovariance", {"supportFraction": 0.75}, lambda train: robust_covariance(train, 0.75), ["normal", "one-column", "factors"]
+    covariance = lambda train: robust_covariance(train, 0.75)
+    yield "robustCovariance", {"supportFraction": 0.75}, covariance, ["normal", "one-column", "factors", "few-rows", "few-factors", "collinear"]
     yield "robustCovariance", {"supportFraction": 0.6}, lambda train: robust_covariance(train, 0.6), ["normal"]
+    columns = {"robustZScore": (robust_z_score, False), "hbos": (hbos, False), "ecod": (ecod, False)}
+    yield "ensemble", {"members": {kind: {} for kind in columns}}, lambda train: ensemble(train, columns, {}), None
+    shapes = {"robustCovariance": (covariance, False), "nearestNeighbors": (lambda train: nearest_neighbors(train, 20), True)}
+    parameters = {"members": {kind: {} for kind in shapes}, "weights": {"nearestNeighbors": 2.0}}
+    yield "ensemble", parameters, lambda train: ensemble(train, shapes, {"nearestNeighbors": 2.0}), ["normal", "factors", "few-factors"]
 
 
 # Detectors for which a training row's own outlyingness is not that of a query like it.
-OWN = {"hbos", "nearestNeighbors", "localOutlierFactor"}
+OWN = {"nearestNeighbors", "localOutlierFactor", "ensemble"}
 
 
 def main(folder):

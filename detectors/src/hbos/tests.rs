@@ -27,15 +27,15 @@ fn heights_are_relative_to_the_tallest_bin_and_summed_over_the_columns() {
 }
 
 #[test]
-fn a_training_row_is_left_out_of_its_own_bins() {
+fn a_training_row_is_as_far_out_as_a_row_like_it() {
     let values: Vec<f64> = (0..30).map(f64::from).chain([60.0, 100.0, 100.0]).collect();
     let hbos = fit(values.clone(), 1, Some(4));
     let rows = CheckedMatrix::from_vec(values, 1).unwrap();
-    let (mut own, at): (Vec<f64>, Vec<u32>) = (vec![0.0; 33], (0..33).collect());
-    hbos.measure_training(rows.view(), &at, &mut own);
+    let (mut training, at): (Vec<f64>, Vec<u32>) = (vec![0.0; 33], (0..33).collect());
+    hbos.measure_training(rows.view(), &at, &mut training);
     // Bins of 25: 25 rows, 5 rows, the single 60, two times 100.
-    let expected = [ln(24.0 / 25.0), ln(4.0 / 25.0), libm::log(33.0), ln(1.0 / 25.0)];
-    assert_eq!([own[0], own[25], own[30], own[32]], expected.map(|term| -term));
+    let expected = [0.0, ln(5.0 / 25.0), ln(1.0 / 25.0), ln(2.0 / 25.0)];
+    assert_eq!([training[0], training[25], training[30], training[32]], expected.map(|term| -term));
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub fn train(kind: &str, rows: &CheckedMatrix, threshold: ThresholdConfig) -> Mo
 
 /// Whether training rows leave themselves out when they are scored for the threshold.
 pub fn leaves_itself_out(kind: &str) -> bool {
-    ["nearestNeighbors", "localOutlierFactor", "hbos", "ensemble"].contains(&kind)
+    ["nearestNeighbors", "localOutlierFactor", "ensemble"].contains(&kind)
 }
 
 /// Turns each function that takes a detector's name into a module with a test for each detector.
