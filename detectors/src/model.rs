@@ -2,6 +2,7 @@
 //!
 //! Scoring neither allocates (up to 256 columns) nor fails once a row's length and values are checked.
 
+mod size;
 mod train;
 
 use ndarray::ArrayView2;

@@ -12,4 +12,4 @@ pub mod publish;
 pub mod revision;
 mod train;
 
-pub use train::{MOST_BYTES, Trained, TrainerError, train};
+pub use train::{MOST_BYTES, Trained, TrainerError, train, train_to_publish};

@@ -58,7 +58,7 @@ fn train_and_publish(input: &Path) -> Result<Outcome, Outcome> {
     let input = read_input(input)?;
     let began = Instant::now();
     let data = std::fs::read(&input.data.path).map_err(|e| unreadable_data(&input, &e))?;
-    let trained = trainer::train(&input, &data).map_err(|e| Outcome::from(&e))?;
+    let trained = trainer::train_to_publish(&input, &data).map_err(|e| Outcome::from(&e))?;
     let seconds = began.elapsed().as_secs_f64();
     let rows = trained.description.rows;
     tracing::info!(

@@ -111,6 +111,7 @@ impl From<&TrainerError> for Outcome {
             TrainerError::SelfCheck(_) => Self::failed(reason::SELF_CHECK_FAILED, message),
             TrainerError::Import { .. } => Self::input(reason::IMPORT_REFUSED, message),
             TrainerError::Train { .. } => Self::input(reason::TRAINING_REFUSED, message),
+            TrainerError::TooLarge { .. } => Self::input(reason::MODEL_TOO_LARGE, message),
             TrainerError::Data(data) => match *data.problem() {
                 Problem::TooFewRows { rows, needed } => Self {
                     result: result(reason::TOO_FEW_ROWS, message, Some(rows), Some(needed)),

@@ -60,6 +60,17 @@ pub enum TrainerError {
         /// Why.
         source: ImportError,
     },
+    /// The model is sure not to fit a revision.
+    #[error(
+        "{origin}: the model would take {bytes} bytes or more, a revision holds at most {MOST_BYTES}: lower trees or sampleSize \
+         of the forest"
+    )]
+    TooLarge {
+        /// Where the data came from.
+        origin: String,
+        /// The least bytes of the model file.
+        bytes: u64,
+    },
     /// The encoded model does not score as the trained one does.
     #[error("the model does not reproduce its own scores on this machine: {0}")]
     SelfCheck(String),
@@ -72,6 +83,18 @@ pub enum TrainerError {
 /// # Errors
 /// [`TrainerError`]: see [`crate::outcome`] for which of them the user must act on.
 pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
+    train_within(None, input, data)
+}
+
+/// As [`train`], for a revision: a model that is sure not to fit one is refused before it is fitted.
+///
+/// # Errors
+/// As [`train`], and [`TrainerError::TooLarge`].
+pub fn train_to_publish(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
+    train_within(Some(MOST_BYTES as u64), input, data)
+}
+
+fn train_within(most: Option<u64>, input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError> {
     if input.version != INPUT_VERSION {
         return Err(TrainerError::Version { found: input.version });
     }
@@ -86,6 +109,10 @@ pub fn train(input: &TrainingInput, data: &[u8]) -> Result<Trained, TrainerError
     let (found, needed) = (rows.rows() as u64, u64::from(input.min_rows));
     if found < needed {
         return Err(InputError::too_few(origin, found, needed).into());
+    }
+    if let Some(bytes) = most.and_then(|most| Model::sure_to_exceed(most, &features, &input.detector, &rows))
+    {
+        return Err(TrainerError::TooLarge { origin: origin.clone(), bytes });
     }
     let model = Model::train(&features, &input.detector, &input.threshold, &rows)
         .map_err(|source| TrainerError::Train { origin: origin.clone(), source })?;

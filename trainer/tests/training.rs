@@ -8,7 +8,7 @@ use detectors::config::{ImportedConfig, Missing, PrincipalComponentsConfig, Robu
 use detectors::{DetectorConfig, IsolationForestConfig, Model, ThresholdConfig};
 use trainer::data::MOST_COLUMNS;
 use trainer::outcome::Outcome;
-use trainer::{Trained, train};
+use trainer::{Trained, train, train_to_publish};
 
 /// A small cloud of points with one far away.
 fn rows(count: usize) -> String {
@@ -217,6 +217,28 @@ fn empty_cells_are_missing_values_where_those_are_routed() {
     let routed = TrainingInput { missing: Some(Missing::Route), ..input(&csv) };
     let model = Model::decode(&train(&routed, csv.as_bytes()).unwrap().model).unwrap();
     assert!(model.accepts_missing_values() && model.score_row(&[f64::NAN, 1.0]).is_ok());
+}
+
+#[test]
+fn a_forest_that_is_sure_not_to_fit_a_revision_is_refused_before_it_is_fitted() {
+    let csv = (0..4_000).fold("x,y\n".to_owned(), |csv, row: u64| {
+        csv + &format!("{},{}\n", row * row % 3_989, row * 7_919 % 4_001)
+    });
+    let forest = |trees| {
+        DetectorConfig::from(IsolationForestConfig { trees, sample_size: 2_000, ..Default::default() })
+    };
+    let large = TrainingInput { detector: forest(1_000), ..input(&csv) };
+    let Outcome { result, exit_code } = Outcome::from(&train_to_publish(&large, csv.as_bytes()).unwrap_err());
+    assert_eq!((result.reason.as_str(), exit_code), ("ModelTooLarge", 2));
+    let said = "ConfigMap demo/x key train.csv: the model would take ";
+    assert!(
+        result.message.starts_with(said) && result.message.contains("holds at most 1000000"),
+        "{}",
+        result.message
+    );
+    // What may fit is trained.
+    let fits = TrainingInput { detector: forest(50), ..input(&csv) };
+    assert_eq!(train_to_publish(&fits, csv.as_bytes()).unwrap(), train(&fits, csv.as_bytes()).unwrap());
 }
 
 #[test]

@@ -99,6 +99,12 @@ impl IsolationForestParameters {
         self.seed
     }
 
+    /// The same with so many trees.
+    #[cfg(feature = "engine")]
+    pub(crate) fn with_trees(&self, trees: u32) -> Self {
+        Self { trees, ..self.clone() }
+    }
+
     /// About how many bytes the encoded model of a forest fitted on that many rows will have at most, if it has few
     /// columns. Real data needs less: whoever has the rows can fit and see.
     pub fn estimated_bytes(&self, rows: u64) -> u64 {
