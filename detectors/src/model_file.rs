@@ -13,7 +13,8 @@
 //! ```
 //!
 //! The contents are sections in this order, each a tag of 4 letters, a u32 length and that many bytes. Of the detectors'
-//! sections (frst, eifr, pcas, robz, hbos, ecod, copd) there is one, that of the detector in `conf`:
+//! sections (frst, eifr, pcas, robz, hbos, ecod, copd, mcov, knns, lofs, ensb) there is one, that of the detector in `conf`; that
+//! of an ensemble holds those of its members:
 //!
 //! ```text
 //! conf  JSON: {"detector": …, "threshold": …}, the configuration as it was asked for

@@ -7,7 +7,7 @@ mod support;
 
 use detectors::forest::ImportedForest;
 use detectors::{Detector, IsolationForest};
-use ndarray::ArrayView2;
+use ndarray::{ArrayView2, Axis};
 use support::sklearn::Case;
 
 fn compare(case: &Case, mut given: ImportedForest) {
@@ -18,6 +18,9 @@ fn compare(case: &Case, mut given: ImportedForest) {
     let mut sums = vec![0.0; case.queries.len()];
     forest.measure(rows, &mut sums);
     let every_way = forest.measure_every_way(rows);
+    for threads in [1, 2, 3] {
+        assert_eq!(bits(&measured_by_threads(&forest, rows, threads)), bits(&sums), "{threads} threads");
+    }
     given.depth_cut = Some(case.cut(&forest, &sums));
     let cut = given.cut(&forest).unwrap();
     for (row, &sum) in sums.iter().enumerate() {
@@ -35,6 +38,22 @@ fn compare(case: &Case, mut given: ImportedForest) {
         assert!((decision - case.decision_function[row]).abs() <= 1e-12, "row {row}: decision {decision}");
         assert_eq!(if sum < cut { -1 } else { 1 }, case.predict[row], "row {row}: verdict");
     }
+}
+
+/// Sums of the rows by so many threads, each with a part of them.
+fn measured_by_threads(forest: &IsolationForest, rows: ArrayView2<'_, f64>, threads: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; rows.nrows()];
+    let part = rows.nrows().div_ceil(threads);
+    std::thread::scope(|scope| {
+        for (rows, sums) in rows.axis_chunks_iter(Axis(0), part).zip(sums.chunks_mut(part)) {
+            scope.spawn(move || forest.measure(rows, sums));
+        }
+    });
+    sums
+}
+
+fn bits(sums: &[f64]) -> Vec<u64> {
+    sums.iter().map(|sum| sum.to_bits()).collect()
 }
 
 fn check(compressed: &[u8]) {
