@@ -38,6 +38,13 @@ fn keys_of_imported_models_never_change() {
 }
 
 #[test]
+fn features_that_are_left_out_have_a_key_of_their_own_that_never_changes() {
+    let every_column = V0_1.replace("features: [{name: x}, {name: y}]", "");
+    assert_eq!(key(&every_column), "4e6605cd40681618cf87c2ae0537cf014c7afc194043f17ff1bd85990fb8ca48");
+    assert_ne!(key(&every_column), key(V0_1));
+}
+
+#[test]
 fn what_does_not_determine_the_model_is_not_in_the_key() {
     let other = V0_1
         .replace(
