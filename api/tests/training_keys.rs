@@ -128,13 +128,6 @@ fn no_detector_is_the_default_ensemble() {
 }
 
 #[test]
-fn features_that_are_left_out_have_a_key_of_their_own_that_never_changes() {
-    let every_column = V0_1.replace("features: [{name: x}, {name: y}]", "");
-    assert_eq!(key(&every_column), "4e6605cd40681618cf87c2ae0537cf014c7afc194043f17ff1bd85990fb8ca48");
-    assert_ne!(key(&every_column), key(V0_1));
-}
-
-#[test]
 fn an_ensemble_that_spells_out_its_defaults_is_the_default_ensemble() {
     let spec = |detector: &str| {
         format!(
