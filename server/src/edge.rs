@@ -75,6 +75,23 @@ impl Edge {
         } else {
             told.tell(&self.app, took, &id);
         }
+        self.in_form(route, response, id)
+    }
+
+    /// Answers a request of a connection beyond the limit, without looking at more than its head. It is counted as a
+    /// connection that was refused, which is what alerts add to the requests that failed.
+    pub(crate) fn turn_away<B>(&self, request: &http::Request<B>) -> Response {
+        let (problem, id) = (Problem::overloaded(), request_id::of(request.headers()));
+        let (route, status) = (self.route(request.uri().path()), problem.status());
+        self.app.metrics.port(self.port).connections_refused.inc();
+        problem.count(&self.app.metrics);
+        let told = Told { method: known(request.method()), route, port: self.port, status, span: None };
+        told.tell(&self.app, Duration::ZERO, &id);
+        self.in_form(route, problem.into_response(), id)
+    }
+
+    /// With the request's id; errors in the form of its protocol.
+    fn in_form(&self, route: Route, mut response: Response, id: HeaderValue) -> Response {
         response.headers_mut().insert(request_id::HEADER, id);
         match self.port {
             PortName::Grpc => oip::grpc::in_form(response),

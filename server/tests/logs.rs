@@ -45,6 +45,8 @@ async fn neither_authorization_nor_the_query_nor_the_body_nor_a_hash_is_logged()
     let mut config = Config::new("machine", model(), loopback);
     config.public = Some(Public::new(loopback, file));
     config.access_log = AccessLog::All;
+    let mut full = config.clone();
+    full.limits.max_connections = 0;
     let server = Server::bind(config).await.unwrap();
     let address = server.public_address().unwrap();
     let (stop, stopped) = mpsc::channel(1);
@@ -75,11 +77,25 @@ async fn neither_authorization_nor_the_query_nor_the_body_nor_a_hash_is_logged()
     stop.send(Stop::Now).await.unwrap();
     running.await.unwrap();
 
+    // One that is beyond the limit of connections has its line, too.
+    let server = Server::bind(full).await.unwrap();
+    let mut stream = TcpStream::connect(server.http_address()).await.unwrap();
+    let (stop, stopped) = mpsc::channel(1);
+    let running = tokio::spawn(server.run(stopped));
+    let head =
+        "GET /model_information?topsecretquery HTTP/1.1\r\nhost: test\r\nx-request-id: given-2\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    drop(stream);
+    stop.send(Stop::Now).await.unwrap();
+    running.await.unwrap();
+
     let log = String::from_utf8(captured.0.lock().unwrap().clone()).unwrap();
-    assert!(
-        log.contains("a line of") && log.contains("a request was refused") && log.contains("given-1"),
-        "{log}"
-    );
+    for told in ["a line of", "a request was refused", "given-1", "given-2"] {
+        assert!(log.contains(told), "{told} is not in the log:\n{log}");
+    }
     for secret in ["topsecret", "YW5uOnNlY3JldA", "d3Jvbmc6", "5en6G6Mez"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::{Body, Bytes};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use futures::future::BoxFuture;
 use http::Request;
 use http::header::{CONNECTION, HeaderValue};
@@ -21,10 +21,7 @@ use super::socket::Socket;
 use super::{Place, Port};
 use crate::body::{ReadsOn, With};
 use crate::metrics::PortName;
-use crate::oip;
 use crate::patience::Patience;
-use crate::problem::Problem;
-use crate::refusals::{Refused, ShedReason};
 use crate::tls::Stream;
 
 /// The largest head of a request, and with it what a connection can make us hold outside of bodies: about twice as
@@ -135,9 +132,7 @@ impl Inner {
         if route.is_probe() && self.port.name == PortName::Http {
             return None;
         }
-        self.port.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
-        let refused = Problem::overloaded().into_response();
-        Some(if route.is_inference() { oip::in_form(refused) } else { refused })
+        Some(self.port.edge.turn_away(request))
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
@@ -29,7 +29,9 @@ use self::connection::{Connection, Service};
 use crate::access::Line;
 use crate::edge::Edge;
 use crate::metrics::PortName;
+use crate::problem::Problem;
 use crate::refusals::{Refused, ShedReason};
+use crate::request_id;
 use crate::route::Route;
 use crate::state::App;
 use crate::tls::{Protocol, Stream};
@@ -41,10 +43,6 @@ pub(crate) const RESERVE: usize = 64;
 
 /// How long to wait when the process or the system is out of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-
-/// What is written to connections beyond the reserve.
-const REFUSAL: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
 /// One port: what answers its requests, its limits, its connections.
 #[derive(Debug)]
@@ -100,21 +98,37 @@ impl Port {
         if let Ok(permit) = Arc::clone(&self.connections).try_acquire_owned() {
             return self.spawn(stream, phases, Place::Regular, permit);
         }
-        self.app.metrics.port(self.name).connections_refused.inc();
         // No probe comes by gRPC, and there is no 503 without a request: clients come back by themselves.
         if self.name == PortName::Grpc {
-            return self.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
+            return self.count_unread();
         }
         match Arc::clone(&self.reserve).try_acquire_owned() {
             Ok(permit) => self.spawn(stream, phases, Place::Reserve, permit),
-            // Nothing in plain text where TLS is spoken: there the connection just ends.
             Err(_) => {
-                self.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
+                self.count_unread();
+                // Nothing in plain text where TLS is spoken: there the connection just ends.
                 if self.app.tls.is_none() {
-                    refuse(stream);
+                    self.refuse(stream);
                 }
             }
         }
+    }
+
+    /// Counts a connection that is refused before anything of it is read.
+    fn count_unread(&self) {
+        self.app.metrics.port(self.name).connections_refused.inc();
+        self.app.metrics.refusals.count(Refused::Shed(ShedReason::Connections));
+    }
+
+    /// Says no without having read anything.
+    fn refuse(&self, stream: TcpStream) {
+        let problem = Problem::overloaded();
+        let id = request_id::of(&HeaderMap::new());
+        self.log_unparsed(problem.status(), id.to_str().unwrap_or_default());
+        // It is new: there is room for so little. The client may have gone; then there is nobody to tell.
+        let Ok(mut stream) = stream.into_std() else { return };
+        let _ = stream.write(&unparsed::answer(problem, id));
+        let _ = stream.shutdown(Shutdown::Write);
     }
 
     fn spawn(
@@ -159,9 +173,12 @@ impl Port {
 
     /// Counts and logs a request of which there is no more than a head that cannot be read.
     fn count_unparsed(&self, status: StatusCode, request_id: &str) {
-        let (route, took) = (Route::Other, Duration::ZERO);
-        self.app.metrics.port(self.name).count(route, status.as_u16(), took);
-        let (method, port) = ("other", self.name);
+        self.app.metrics.port(self.name).count(Route::Other, status.as_u16(), Duration::ZERO);
+        self.log_unparsed(status, request_id);
+    }
+
+    fn log_unparsed(&self, status: StatusCode, request_id: &str) {
+        let (method, route, port, took) = ("other", Route::Other, self.name, Duration::ZERO);
         self.app.access_log.write(Line { method, route, port, status, took, request_id, trace_id: None });
     }
 
@@ -180,14 +197,6 @@ impl Port {
         let _ = self.connections.acquire_many(all).await;
         let _ = self.reserve.acquire_many(RESERVE as u32).await;
     }
-}
-
-/// Says no without having read anything.
-fn refuse(stream: TcpStream) {
-    // It is new: there is room for so little. The client may have gone; then there is nobody to tell.
-    let Ok(mut stream) = stream.into_std() else { return };
-    let _ = stream.write(REFUSAL);
-    let _ = stream.shutdown(Shutdown::Write);
 }
 
 /// Listens; `[::]` takes IPv4 too, and where the node has no IPv6 it becomes `0.0.0.0`.

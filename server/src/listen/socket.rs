@@ -20,6 +20,7 @@ use tokio::time::Sleep;
 use super::Port;
 use super::activity::{Activity, Doing};
 use super::unparsed;
+use crate::problem::Problem;
 use crate::request_id;
 use crate::tls::Stream;
 
@@ -73,7 +74,7 @@ impl Socket {
         let Some(status) = unparsed::status(bytes) else { return false };
         let id = request_id::of(&HeaderMap::new());
         self.port.count_unparsed(status, id.to_str().unwrap_or_default());
-        self.instead = unparsed::answer(status, id);
+        self.instead = unparsed::answer(Problem::unparsed(status), id);
         true
     }
 

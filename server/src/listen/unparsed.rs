@@ -23,9 +23,9 @@ pub(super) fn status(bytes: &[u8]) -> Option<StatusCode> {
     StatusCode::from_bytes(code.as_bytes()).ok().filter(|_| is_hypers)
 }
 
-/// The same as a problem, as it is on the wire.
-pub(super) fn answer(status: StatusCode, id: HeaderValue) -> Vec<u8> {
-    let mut response = Problem::unparsed(status).into_response();
+/// A problem as it is on the wire.
+pub(super) fn answer(problem: Problem, id: HeaderValue) -> Vec<u8> {
+    let mut response = problem.into_response();
     response.headers_mut().insert(request_id::HEADER, id);
     let length = response.body().size_hint().lower();
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(length));

@@ -149,7 +149,19 @@ async fn beyond_the_limit_of_connections_probes_are_answered_and_others_told_to_
     let reply = third.ask(ordinary()).await;
     assert_eq!(reply.status, 503);
     assert!(reply.closes() && reply.head.contains("retry-after: 1"), "{reply:?}");
+    assert!(reply.head.contains("\r\nx-request-id: "), "{reply:?}");
     third.closed().await;
+    let named = "GET /model_information HTTP/1.1\r\nhost: test\r\nx-request-id: mine\r\n\r\n";
+    let reply = server.connect().await.ask(named).await;
+    assert!(reply.status == 503 && reply.head.contains("\r\nx-request-id: mine\r\n"), "{reply:?}");
+    // Probes were not refused.
+    let metrics = server.connect().await.ask(get("/metrics")).await.body;
+    for series in [
+        "anomaly_http_connections_refused_total{port=\"http\"} 2\n",
+        "anomaly_requests_shed_total{reason=\"connections\"} 2\n",
+    ] {
+        assert!(metrics.contains(series), "{series}");
+    }
 
     drop(first);
     while server.connect().await.ask(ordinary()).await.status != 200 {
@@ -168,7 +180,8 @@ async fn beyond_the_reserve_the_refusal_comes_unasked() {
     }
     let refused = server.connect().await.reply().await;
     assert_eq!(refused.status, 503);
-    assert!(refused.closes(), "{refused:?}");
+    assert!(refused.closes() && refused.body.contains("too many connections"), "{refused:?}");
+    assert!(refused.head.contains("\r\nx-request-id: "), "{refused:?}");
 }
 
 /// What the HTTP parser refuses has the form of every other error, and is counted.
