@@ -6,7 +6,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::Request;
@@ -179,6 +181,52 @@ pub(crate) fn unpacked(headers: &HeaderMap, body: Body, budget: &Budget) -> Resu
                 String::from_utf8_lossy(name)
             ))),
         },
+    }
+}
+
+/// Whether a request's body has been read to its end, for whom it is no matter how.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadToEnd(Arc<AtomicBool>);
+
+impl ReadToEnd {
+    /// Of this request.
+    pub(crate) fn of(request: Request) -> (Request, Self) {
+        let read = Self(Arc::new(AtomicBool::new(request.body().is_end_stream())));
+        let noted = read.clone();
+        (request.map(|body| Body::new(Noted { body, read: noted })), read)
+    }
+
+    pub(crate) fn is_true(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+struct Noted {
+    body: Body,
+    read: ReadToEnd,
+}
+
+impl HttpBody for Noted {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if frame.is_none() || self.body.is_end_stream() {
+            self.read.0.store(true, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

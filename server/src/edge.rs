@@ -20,7 +20,7 @@ use tower::ServiceExt as _;
 use crate::access::Line;
 use crate::auth::Gate;
 use crate::base_path::BasePath;
-use crate::body::{ReadsOn, With};
+use crate::body::{ReadToEnd, ReadsOn, With};
 use crate::metrics::PortName;
 use crate::oip;
 use crate::patience::{Late, Patience};
@@ -122,6 +122,14 @@ impl Edge {
             Ok(permit) => permit,
             Err(problem) => return problem.into_response(),
         };
+        // A single row is scored as soon as it is there: only its body can be late.
+        let (request, read) = match route {
+            Route::Prediction => (request, None),
+            _ => {
+                let (request, read) = ReadToEnd::of(request);
+                (request, Some(read))
+            }
+        };
         // Pinned where it is: it is too large to be moved about.
         let routed = pin!(self.routed(route, request));
         let handled = AssertUnwindSafe(routed).catch_unwind();
@@ -130,6 +138,9 @@ impl Edge {
             // The panic hook has logged where it happened.
             Ok(Err(_panic)) => Problem::internal().into_response(),
             // Handlers wait for the client's body, and large batches for their turn. Streams are answered before.
+            Err(Late) if read.as_ref().is_some_and(ReadToEnd::is_true) => {
+                Problem::answered_too_late(limit.as_secs_f64()).into_response()
+            }
             Err(Late) => Problem::timed_out(limit.as_secs_f64()).into_response(),
         }
     }

@@ -154,6 +154,13 @@ impl Problem {
         Self::shed(ShedReason::Wait, "too many batches are waiting to be scored; try again in a second")
     }
 
+    /// 503: the whole body was there, but the answer was not within the time of a request.
+    pub(crate) fn answered_too_late(seconds: f64) -> Self {
+        let detail =
+            format!("the request could not be answered within {seconds} s; try again, or send fewer rows");
+        Self::shed(ShedReason::Wait, detail)
+    }
+
     /// 422: a query parameter that cannot be understood.
     pub(crate) fn invalid_parameter(detail: impl Into<String>) -> Self {
         let title = "a query parameter is wrong";
@@ -248,7 +255,7 @@ impl Problem {
         Self::shed(ShedReason::Requests, "too many requests are being answered; try again in a second")
     }
 
-    fn shed(reason: ShedReason, detail: &str) -> Self {
+    fn shed(reason: ShedReason, detail: impl Into<String>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "overloaded", detail)
             .with(header::RETRY_AFTER, HeaderValue::from_static("1"))
             .refused(Refused::Shed(reason))

@@ -9,7 +9,7 @@ use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::sync::mpsc;
 
-use super::fixture::{JSON, NDJSON, ORDINARY, batch, get, limited, loaded, post};
+use super::fixture::{JSON, NDJSON, ORDINARY, batch, get, limited, loaded, post, send};
 use crate::app;
 use crate::config::Limits;
 use crate::edge::Edge;
@@ -302,6 +302,37 @@ async fn a_header_that_does_not_come_is_told_that_it_took_too_long() {
     let request = Request::post("/predictions").header("content-type", "text/csv").body(body).unwrap();
     let answer = router.serve(request).await;
     assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
+}
+
+/// A 408 would be the client's fault, and nobody's alert.
+#[tokio::test]
+async fn what_could_not_be_answered_in_time_though_it_was_all_there_is_told_to_come_back() {
+    let app = limited(Limits { request_timeout: Duration::from_millis(100), ..Limits::default() });
+    let router = app::http(&app);
+    let holders = Holders::of(&app).await;
+    let data = "0,".repeat(2 * INLINE_ROWS + 1);
+    let tensor = format!(
+        r#"{{"inputs": [{{"name": "x", "datatype": "FP64", "shape": [{}, 2], "data": [{data}0]}}]}}"#,
+        INLINE_ROWS + 1
+    );
+    for (path, body) in [
+        ("/predictions", Body::from(rows(INLINE_ROWS + 1))),
+        ("/v2/models/machine/infer", Body::from(tensor)),
+        ("/page/boundary", Body::empty()),
+    ] {
+        let method = if path.starts_with("/page") { "GET" } else { "POST" };
+        let answer = send(&router, Request::builder().method(method).uri(path).body(body).unwrap()).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{path}");
+        assert!(answer.header("retry-after") == "1" && answer.text().contains("within 0.1 s"), "{answer:?}");
+    }
+    let shed = "anomaly_requests_shed_total{reason=\"wait\"} 3\n";
+    assert!(get(&router, "/metrics").await.text().contains(shed));
+    for path in ["/prediction", "/predictions", "/explain", "/v2/models/machine/infer"] {
+        let (sender, body) = open_body();
+        sender.send(Ok(Bytes::from("[[0.5,"))).unwrap();
+        assert_eq!(post(&router, path, body).await.status, StatusCode::REQUEST_TIMEOUT, "{path}");
+    }
+    holders.let_all_go().await;
 }
 
 #[tokio::test]

@@ -246,7 +246,33 @@ async fn the_limits_are_those_of_batches_and_count_as_they_do() {
     assert!(text.contains("anomaly_batch_rows_sum 2\n"));
 }
 
-/// The answer's own rows are given back when it has been read, and so is the memory of its request.
+/// As over REST: UNAVAILABLE if the message was there, DEADLINE_EXCEEDED if it was not.
+#[tokio::test]
+async fn what_could_not_be_answered_in_time_is_the_clients_fault_only_if_its_message_did_not_come() {
+    let limits = Limits { request_timeout: std::time::Duration::from_millis(100), ..Limits::default() };
+    let app = limited(limits);
+    let router = app::grpc(&app);
+    let threads = std::thread::available_parallelism().unwrap().get();
+    let hold = |_| {
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let app = Arc::clone(&app);
+        (release, tokio::spawn(async move { app.pool.run(1, move || released.recv().is_err()).await }))
+    };
+    let (release, held): (Vec<_>, Vec<_>) = (0..threads).map(hold).unzip();
+    tokio::task::yield_now().await;
+    let late = client(&router).model_infer(raw(&[0.5; 20_000], 10_000)).await.unwrap_err();
+    assert_eq!(late.code(), Code::Unavailable, "{late}");
+    let endless = Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let request = Request::post(INFER).header("content-type", "application/grpc").body(endless).unwrap();
+    let answer = router.serve(request).await;
+    assert_eq!(http_status(&answer), StatusCode::REQUEST_TIMEOUT);
+    drop(release);
+    for job in held {
+        assert!(job.await.unwrap().unwrap());
+    }
+}
+
+/// The rows are given back when they have been scored, the memory when the answer has been read.
 #[tokio::test]
 async fn nothing_stays_reserved() {
     let limits = Limits { max_concurrent_rows: 1, max_bodies_bytes: 200_000, ..Limits::default() };
