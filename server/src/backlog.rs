@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::body::PROMPT;
 use crate::problem::Problem;
 
 /// Batches that are let in whatever the wait.
@@ -102,21 +103,23 @@ impl Place {
         self.aside = false;
     }
 
-    fn leave(&mut self) {
+    /// Does not count until it is taken again.
+    pub(crate) fn leave(&mut self) {
         let Some(rows) = self.rows.filter(|_| !self.aside) else { return };
         self.backlog.rows.fetch_sub(rows, Ordering::Relaxed);
         self.backlog.batches.fetch_sub(1, Ordering::Relaxed);
         self.aside = true;
     }
 
-    /// Waits for what its client still has to send. One that takes longer than a batch may wait stands aside meanwhile,
-    /// so that clients with slow connections keep out nobody.
-    pub(crate) async fn until<T>(&mut self, sent: impl Future<Output = T>) -> T {
+    /// Waits for what its client still has to send. One that takes longer than a batch may wait, or than bodies take that
+    /// are prompt, stands aside meanwhile, so that clients with slow connections keep out nobody; what else it holds that others need is given back then.
+    pub(crate) async fn until<T>(&mut self, sent: impl Future<Output = T>, give_back: impl FnOnce()) -> T {
         let mut sent = std::pin::pin!(sent);
-        if let Ok(sent) = tokio::time::timeout(self.backlog.most_wait, sent.as_mut()).await {
+        if let Ok(sent) = tokio::time::timeout(self.backlog.most_wait.min(PROMPT), sent.as_mut()).await {
             return sent;
         }
         self.leave();
+        give_back();
         let sent = sent.await;
         self.enter();
         sent
@@ -157,6 +160,7 @@ pub(crate) fn timed<T>(job: impl FnOnce() -> T) -> impl FnOnce() -> (T, Duration
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::future::ready;
 
     use super::*;
@@ -250,14 +254,15 @@ mod tests {
     async fn a_client_that_sends_slowly_stands_aside_and_comes_back() {
         let backlog = backlog();
         let mut prompt = place(&backlog, 1_000).unwrap();
-        assert_eq!(prompt.until(ready(7)).await, 7);
+        assert_eq!(prompt.until(ready(7), || panic!("it was prompt")).await, 7);
         let mut slow = place(&backlog, 5_000).unwrap();
         let (sender, sent) = tokio::sync::oneshot::channel();
-        let (waiting, ()) = tokio::join!(slow.until(sent), async {
+        let given_back = Cell::new(false);
+        let (waiting, ()) = tokio::join!(slow.until(sent, || given_back.set(true)), async {
             tokio::time::sleep(Duration::from_millis(10)).await;
-            assert_eq!(backlog.wait(), Duration::from_millis(6));
+            assert_eq!((backlog.wait(), given_back.get()), (Duration::from_millis(6), false));
             tokio::time::sleep(Duration::from_millis(20)).await;
-            assert_eq!(backlog.wait(), Duration::from_millis(1));
+            assert_eq!((backlog.wait(), given_back.get()), (Duration::from_millis(1), true));
             sender.send(8).unwrap();
         });
         assert_eq!(waiting, Ok(8));

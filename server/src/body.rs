@@ -16,6 +16,7 @@ use http::header::{self, HeaderMap, HeaderValue};
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Sleep;
 
 use crate::problem::Problem;
 use crate::unpack::{Encoding, Unpack, UnpackError};
@@ -24,10 +25,15 @@ use crate::unpack::{Encoding, Unpack, UnpackError};
 const FREE: usize = 8 << 10;
 /// The budget is taken and given in units of this many bytes.
 const UNIT: usize = 4 << 10;
+/// How long a body may be on its way and hold what it has announced.
+pub(crate) const PROMPT: Duration = Duration::from_millis(100);
 
-/// The bytes that all bodies together may hold while they are read and answered.
+/// The bytes that all bodies together may hold while they are read, scored and answered, the answers among them.
 #[derive(Clone, Debug)]
-pub(crate) struct Budget(Arc<Semaphore>);
+pub(crate) struct Budget {
+    bytes: usize,
+    free: Arc<Semaphore>,
+}
 
 /// A whole body, with its part of the budget.
 #[derive(Debug)]
@@ -45,25 +51,42 @@ pub(crate) struct ReadsOn;
 
 impl Budget {
     pub(crate) fn new(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS))))
+        let free = Arc::new(Semaphore::new(bytes.div_ceil(UNIT).min(Semaphore::MAX_PERMITS)));
+        Self { bytes, free }
     }
 
     /// Raises what is held to what a body of this length needs.
     pub(crate) fn raise(&self, held: &mut Held, length: usize) -> Result<(), Problem> {
-        let needed = length.saturating_sub(FREE).div_ceil(UNIT);
-        let more = needed.saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
+        let more = units(length).saturating_sub(held.as_ref().map_or(0, OwnedSemaphorePermit::num_permits));
         if more == 0 {
             return Ok(());
         }
         let more = u32::try_from(more).map_err(|_| Problem::too_many_bodies())?;
         let permit =
-            Arc::clone(&self.0).try_acquire_many_owned(more).map_err(|_| Problem::too_many_bodies())?;
+            Arc::clone(&self.free).try_acquire_many_owned(more).map_err(|_| Problem::too_many_bodies())?;
         match held {
             Some(held) => held.merge(permit),
             None => *held = Some(permit),
         }
         Ok(())
     }
+
+    /// Likewise for what an answer needs, which may be more than there is: it fits when nothing else is held.
+    pub(crate) fn raise_for_answer(&self, held: &mut Held, length: usize) -> Result<(), Problem> {
+        self.raise(held, length.min(self.bytes))
+    }
+
+    /// An answer that counts until the connection has written it.
+    pub(crate) fn answer(&self, bytes: Vec<u8>) -> Result<Bytes, Problem> {
+        let mut held = None;
+        self.raise_for_answer(&mut held, bytes.len())?;
+        Ok(until_sent(bytes, held))
+    }
+}
+
+/// What a body of this length takes of the budget.
+const fn units(length: usize) -> usize {
+    length.saturating_sub(FREE).div_ceil(UNIT)
 }
 
 /// The whole body of a JSON request.
@@ -88,7 +111,8 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
     }
     let mut held = None;
     budget.raise(&mut held, announced)?;
-    let first = next(&mut body).await?.unwrap_or_default();
+    let mut late = held.is_some().then(|| Box::pin(tokio::time::sleep(PROMPT)));
+    let first = next_of(&mut body, &mut late, &mut held, 0).await?.unwrap_or_default();
     if first.len() <= limit && body.is_end_stream() {
         return Ok(Whole { bytes: first, held });
     }
@@ -101,9 +125,37 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
         }
         budget.raise(&mut held, bytes.len() + data.len())?;
         bytes.extend_from_slice(&data);
-        frame = next(&mut body).await?;
+        frame = next_of(&mut body, &mut late, &mut held, bytes.len()).await?;
     }
     Ok(Whole { bytes: bytes.into(), held })
+}
+
+/// The next bytes of a body. When it is late, it holds only as much as has come of it: who announces much and sends little
+/// keeps nobody out.
+async fn next_of(
+    body: &mut Body,
+    late: &mut Option<Pin<Box<Sleep>>>,
+    held: &mut Held,
+    come: usize,
+) -> Result<Option<Bytes>, Problem> {
+    if let Some(sleep) = late {
+        tokio::select! {
+            biased;
+            data = next(body) => return data,
+            () = sleep => {}
+        }
+        *late = None;
+        lower(held, come);
+    }
+    next(body).await
+}
+
+/// Gives back what is held beyond what a body of this length needs.
+pub(crate) fn lower(held: &mut Held, length: usize) {
+    if let Some(held) = held {
+        let beyond = held.num_permits().saturating_sub(units(length));
+        drop(held.split(beyond));
+    }
 }
 
 /// About how many bytes a body has, from the head alone; 0 if that does not tell. What is packed is taken to be four
@@ -141,7 +193,7 @@ fn failed(error: axum::Error) -> Problem {
 }
 
 /// JSON or no type at all, as FastAPI has it; no content encoding.
-fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     require_no_encoding(headers)?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let value = String::from_utf8_lossy(value.as_bytes());

@@ -116,13 +116,13 @@ impl TlsFiles {
 pub struct Limits {
     /// The largest body that is read before it is answered, in bytes. Streams of rows may be longer.
     pub max_body_bytes: usize,
-    /// What all bodies of more than a few kilobytes may hold together, in bytes; beyond it 503. At least one body of
-    /// the largest size always fits.
+    /// What all bodies of more than a few kilobytes, and their answers, may hold together, in bytes; beyond it 503. At
+    /// least one body of the largest size always fits.
     pub max_bodies_bytes: usize,
     /// Rows in a batch that is answered as a whole; streams may have more.
     pub max_batch_rows: usize,
-    /// Rows of batches in flight, a stream counting as one chunk; beyond it 503. One batch of the largest size always
-    /// fits.
+    /// Rows of batches in flight, and as many of streams, each counting as one chunk; beyond it 503. One batch of the
+    /// largest size always fits.
     pub max_concurrent_rows: usize,
     /// How long a batch may have to wait for those before it to be scored, by what these have taken lately; beyond it
     /// 503. Eight batches are never refused for that.

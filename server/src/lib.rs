@@ -7,6 +7,7 @@
 
 mod access;
 mod app;
+mod arrival;
 mod auth;
 mod backlog;
 mod base_path;

@@ -157,25 +157,43 @@ impl RequestsInFlight {
     }
 }
 
-/// The rows of all batches that are being read, scored or answered.
+/// The rows of all batches that are being read or scored. Streams have as many of their own: one stays open for as long
+/// as its client likes, and must not keep a batch out.
 #[derive(Debug)]
-pub(crate) struct RowsInFlight(Arc<Semaphore>);
+pub(crate) struct RowsInFlight {
+    batches: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+}
 
-/// A batch's part of them.
+/// A batch's or a stream's part of them.
 #[derive(Debug)]
 pub(crate) struct Reserved(OwnedSemaphorePermit);
+
+impl Reserved {
+    /// Gives all of them back, until an estimate is corrected.
+    pub(crate) fn give_back(&mut self) {
+        drop(self.0.split(self.0.num_permits()));
+    }
+}
 
 impl RowsInFlight {
     pub(crate) fn new(limits: &Limits) -> Self {
         let rows = limits.max_concurrent_rows.max(limits.max_batch_rows).max(CHUNK_ROWS);
-        Self(Arc::new(Semaphore::new(rows.min(Semaphore::MAX_PERMITS))))
+        let room = || Arc::new(Semaphore::new(rows.min(Semaphore::MAX_PERMITS)));
+        Self { batches: room(), streams: room() }
     }
 
-    /// Room for so many rows, or 503.
+    /// Room for so many rows of a batch, or 503.
     pub(crate) fn reserve(&self, rows: usize) -> Result<Reserved, Problem> {
         let rows = u32::try_from(rows).map_err(|_| Problem::too_many_rows_in_flight())?;
-        let permit = Arc::clone(&self.0).try_acquire_many_owned(rows);
+        let permit = Arc::clone(&self.batches).try_acquire_many_owned(rows);
         permit.map(Reserved).map_err(|_| Problem::too_many_rows_in_flight())
+    }
+
+    /// Room for one more stream, which counts as a chunk of rows, or 503.
+    pub(crate) fn reserve_stream(&self) -> Result<Reserved, Problem> {
+        let permit = Arc::clone(&self.streams).try_acquire_many_owned(CHUNK_ROWS as u32);
+        permit.map(Reserved).map_err(|_| Problem::too_many_streams())
     }
 
     /// Corrects an estimate.
@@ -195,7 +213,8 @@ mod tests {
     use super::*;
 
     fn room(rows: usize) -> RowsInFlight {
-        RowsInFlight(Arc::new(Semaphore::new(rows)))
+        let room = || Arc::new(Semaphore::new(rows));
+        RowsInFlight { batches: room(), streams: room() }
     }
 
     #[test]
@@ -208,8 +227,20 @@ mod tests {
         assert!(rows.correct(&mut first, 3).is_err());
         drop(second);
         rows.correct(&mut first, 10).unwrap();
+        first.give_back();
+        assert!(rows.reserve(10).is_ok());
+        rows.correct(&mut first, 9).unwrap();
+        assert!(rows.reserve(2).is_err());
         drop(first);
         assert!(rows.reserve(10).is_ok());
+    }
+
+    #[test]
+    fn streams_and_batches_take_no_room_from_each_other() {
+        let rows = room(2 * CHUNK_ROWS);
+        let _streams = [rows.reserve_stream().unwrap(), rows.reserve_stream().unwrap()];
+        assert!(rows.reserve_stream().is_err());
+        let _batches = rows.reserve(2 * CHUNK_ROWS).unwrap();
     }
 
     #[test]

@@ -149,6 +149,11 @@ impl Problem {
         Self::shed(ShedReason::Rows, "too many rows are being scored; try again in a second")
     }
 
+    /// 503: as many streams of rows are open as the server takes.
+    pub(crate) fn too_many_streams() -> Self {
+        Self::shed(ShedReason::Rows, "too many streams of rows are open; try again in a second")
+    }
+
     /// 503: the batches before this one would take too long.
     pub(crate) fn waits_too_long() -> Self {
         Self::shed(ShedReason::Wait, "too many batches are waiting to be scored; try again in a second")
@@ -267,8 +272,11 @@ impl Problem {
 
     /// 503: the bodies being read hold all the memory there is for them.
     pub(crate) fn too_many_bodies() -> Self {
-        Self::shed(ShedReason::Bodies, "too many large bodies are being read; try again in a second")
-            .closing()
+        Self::shed(
+            ShedReason::Bodies,
+            "too many large bodies are being read or answered; try again in a second",
+        )
+        .closing()
     }
 
     /// 500: a bug. The log has the cause, the client has not.

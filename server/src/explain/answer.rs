@@ -39,6 +39,17 @@ impl<'a> Explainer<'a> {
         Self { served, top }
     }
 
+    /// About how many bytes a row takes.
+    pub(super) fn row_bytes(&self) -> usize {
+        // Names of members and two numbers.
+        const A_CONTRIBUTION: usize = 96;
+        const BESIDE: usize = 192;
+        let names = self.served.model.features();
+        let told = self.top.map_or(names.len(), |top| top.min(names.len()));
+        let name = names.iter().map(String::len).max().unwrap_or_default();
+        BESIDE + told.saturating_mul(A_CONTRIBUTION + name)
+    }
+
     /// Some of all the rows, with what stands before the first and after the last.
     pub(super) fn rows(&self, values: &[f64], range: Range<usize>, all: usize) -> Vec<u8> {
         let width = self.served.width();

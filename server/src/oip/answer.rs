@@ -9,17 +9,16 @@ use serde::Serialize;
 use super::output::{Column, Encoding};
 use super::request::HEADER_LENGTH;
 use crate::body::{Held, until_sent};
-use crate::pool::Reserved;
 use crate::state::Served;
 
-/// The rows are in flight, and the memory is held, until the client has them.
+/// The memory is held until the client has the answer.
 pub(super) fn respond(
     name: &str,
     served: &Served,
     id: Option<&str>,
     rows: usize,
     columns: Vec<Column>,
-    holds: (Reserved, Held),
+    held: Held,
 ) -> Response {
     let data: usize = columns.iter().map(|column| column.bytes.len()).sum();
     let mut out = Vec::with_capacity(data + 1_024);
@@ -30,7 +29,7 @@ pub(super) fn respond(
     }
     let binary = columns.iter().any(|column| column.encoding == Encoding::Raw);
     let length = HeaderValue::from(out.len());
-    let body = Full::new(until_sent(out, holds));
+    let body = Full::new(until_sent(out, held));
     let content_type = if binary { "application/octet-stream" } else { "application/json" };
     let headers = [(CONTENT_TYPE, HeaderValue::from_static(content_type)), (CONTENT_LENGTH, length)];
     let mut response = (headers, Body::new(body)).into_response();

@@ -26,6 +26,7 @@ use axum::routing::{MethodRouter, get, post};
 use self::address::Addressed;
 use self::output::Column;
 use self::request::Asked;
+use crate::arrival::{self, Arrived};
 use crate::backlog::Place;
 use crate::base_path::BasePath;
 use crate::body::{self, Whole};
@@ -79,13 +80,8 @@ async fn infer(
     let header = request::header_length(&head.headers)?;
     let announced = body::announced(&head.headers, &body);
     let body = body::unpacked(&head.headers, body, &app.bodies)?;
-    let mut reserved = app.rows.reserve(score::estimate(&app, &served, announced))?;
-    let mut place = app.pool.place();
-    if announced > INLINE_BYTES {
-        place.take(score::estimate(&app, &served, announced))?;
-    }
-    let whole = place.until(body::read_whole(body, app.limits.max_body_bytes, &app.bodies)).await?;
-    let Whole { bytes, mut held } = whole;
+    let arrived = arrival::read(&app, &served, announced, body).await?;
+    let Arrived { whole: Whole { bytes, mut held }, mut reserved, mut place } = arrived;
     let Asked { id, rows, outputs } = parse(&app, &served, bytes, header, &mut place).await?;
     let count = rows.count();
     app.rows.correct(&mut reserved, count)?;
@@ -93,7 +89,8 @@ async fn infer(
     let column = |(output, encoding)| Column::new(output, encoding, count, served.width());
     let columns = outputs.into_iter().map(column).collect();
     let columns = score::score(&app, &served, rows, columns, place).await?;
-    Ok(answer::respond(&app.name, &served, id.as_deref(), count, columns, (reserved, held)))
+    drop(reserved);
+    Ok(answer::respond(&app.name, &served, id.as_deref(), count, columns, held))
 }
 
 async fn parse(
@@ -107,7 +104,7 @@ async fn parse(
     if bytes.len() <= INLINE_BYTES {
         return request::parse(&bytes, header, served, most_rows);
     }
-    place.take(score::estimate(app, served, bytes.len()))?;
+    place.take(arrival::estimate(app, served, bytes.len()))?;
     let served = Arc::clone(served);
     app.pool.run_for(place, move || request::parse(&bytes, header, &served, most_rows)).await?
 }

@@ -7,17 +7,13 @@ use super::output::{Column, Encoding, Output};
 use super::rows::Rows;
 use crate::backlog::Place;
 use crate::body::Held;
-use crate::pool::{self, CHUNK_ROWS, EXPLAINED, INLINE_ROWS};
+use crate::pool::{CHUNK_ROWS, EXPLAINED, INLINE_ROWS};
 use crate::problem::Problem;
 use crate::state::{App, Served};
 
-/// About how many rows a request of this length has.
-pub(super) fn estimate(app: &App, served: &Served, bytes: usize) -> usize {
-    pool::estimate(bytes, served.width()).clamp(1, app.limits.max_batch_rows.max(1))
-}
-
-/// Contributions may take many times the memory that their request took: the budget for bodies counts them, too, and
-/// what there is `beside` them. What is beside them always fits when nothing else is held, as a body does.
+/// An answer may take many times the memory that its request took, with contributions above all: the budget for bodies
+/// counts it, too, and what there is `beside` it. What is no contribution always fits when nothing else is held, as a
+/// body does.
 pub(super) fn hold(
     app: &App,
     served: &Served,
@@ -26,14 +22,19 @@ pub(super) fn hold(
     beside: usize,
     held: &mut Held,
 ) -> Result<(), Problem> {
-    let explained = outputs.iter().filter(|(output, _)| *output == Output::Contributions);
-    let bytes = explained.map(|(output, encoding)| Column::bytes(*output, *encoding, rows, served.width()));
-    let bytes = bytes.fold(0, usize::saturating_add);
+    let (mut all, mut explained) = (beside, 0_usize);
+    for &(output, encoding) in outputs {
+        let bytes = Column::bytes(output, encoding, rows, served.width());
+        all = all.saturating_add(bytes);
+        if output == Output::Contributions {
+            explained = explained.saturating_add(bytes);
+        }
+    }
     let most = app.limits.max_bodies_bytes.max(app.limits.max_body_bytes);
-    if bytes > most {
+    if explained > most {
         return Err(Problem::explains_too_much(most));
     }
-    app.bodies.raise(held, bytes.saturating_add(beside).min(most))
+    app.bodies.raise_for_answer(held, all)
 }
 
 /// Writes the rows' values into the columns.

@@ -32,7 +32,7 @@ const WAITING_CHUNKS: usize = 2;
 /// Answers as soon as it is known that rows of this kind can be read; what comes after is told in the lines.
 pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem> {
     let Batch { app, served, asked, announced } = batch;
-    let reserved = app.rows.reserve(CHUNK_ROWS)?;
+    let reserved = app.rows.reserve_stream()?;
     // (0: its length is not known)
     if announced == 0 || announced > INLINE_BYTES {
         app.pool.check()?;
@@ -269,7 +269,7 @@ mod tests {
     async fn an_answer_without_its_end_is_an_error() {
         let rows = RowsInFlight::new(&Limits::default());
         let (sender, pieces) = mpsc::channel(WAITING_CHUNKS);
-        let answer = Answer { pieces, ended: false, _reserved: rows.reserve(1).unwrap() };
+        let answer = Answer { pieces, ended: false, _reserved: rows.reserve_stream().unwrap() };
         sender.send(Piece::Lines(b"true\n".to_vec())).await.unwrap();
         drop(sender);
         assert!(answer.collect().await.is_err());

@@ -11,34 +11,36 @@ use super::Batch;
 use super::format::Format;
 use super::lines::Parser;
 use super::table::{self, Rules, Table};
+use crate::arrival::{self, Arrived};
 use crate::backlog::Place;
-use crate::body::{self, Whole};
-use crate::pool::{self, CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
+use crate::body::{self, Held, Whole};
+use crate::pool::{CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS};
 use crate::problem::Problem;
+
+/// What a row's verdict takes in the answer, about; what is passed through comes on top.
+const ROW_BYTES: usize = 96;
 
 /// The answer, or the first twenty errors.
 pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem> {
     let batch = Arc::new(batch);
     let app = &batch.app;
-    // Decided before a byte of the body is read; how many rows it has is known only then.
-    let mut reserved = app.rows.reserve(batch.estimate(batch.announced))?;
-    let mut place = app.pool.place();
-    if batch.announced > INLINE_BYTES {
-        place.take(batch.estimate(batch.announced))?;
-    }
-    let body = place.until(body::read_whole(body, app.limits.max_body_bytes, &app.bodies)).await?;
+    let arrived = arrival::read(app, &batch.served, batch.announced, body).await?;
+    let Arrived { whole: body, mut reserved, mut place } = arrived;
     let table = Arc::new(parse(&batch, &body.bytes, &mut place).await?);
     let rows = table.values.len() / batch.served.width();
     app.rows.correct(&mut reserved, rows)?;
     if rows > INLINE_ROWS {
         place.take(rows)?;
     }
-    // The numbers take the place of the text: the budget for bodies goes on counting them.
-    let Whole { bytes, held: _held } = body;
+    let Whole { bytes, mut held } = body;
     drop(bytes);
+    // The numbers take the place of the text, then the answer theirs, which may be much more.
+    let size = rows * ROW_BYTES + table.passed.bytes();
+    let beside = std::mem::size_of_val(&table.values[..]) + table.passed.bytes();
+    app.bodies.raise_for_answer(&mut held, size + beside)?;
 
-    let mut out = Vec::new();
-    batch.begin(&table, &mut out);
+    let mut out = Vec::with_capacity(size);
+    batch.asked.answers.begin(&batch.served, &[], &mut out);
     for first in (0..rows).step_by(CHUNK_ROWS) {
         let last = rows.min(first + CHUNK_ROWS);
         if rows <= INLINE_ROWS {
@@ -53,30 +55,27 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
         });
         out.extend_from_slice(&chunk.await?);
     }
+    drop(reserved);
     // (what was scored here was not timed)
     if rows > INLINE_ROWS {
         place.scored();
     }
     batch.asked.answers.end(&mut out);
+    body::lower(&mut held, out.len());
     app.metrics.rows.count_batch(rows as u64);
-    Ok(respond(batch.asked.answers.format(), out, reserved))
+    Ok(respond(batch.asked.answers.format(), out, held))
 }
 
 async fn parse(batch: &Arc<Batch>, bytes: &Bytes, place: &mut Place) -> Result<Table, Problem> {
     if bytes.len() <= INLINE_BYTES {
         return batch.parse(bytes);
     }
-    place.take(batch.estimate(bytes.len()))?;
+    place.take(arrival::estimate(&batch.app, &batch.served, bytes.len()))?;
     let (job, bytes) = (Arc::clone(batch), bytes.clone());
     batch.app.pool.run_for(place, move || job.parse(&bytes)).await?
 }
 
 impl Batch {
-    /// About how many rows a body of this length has.
-    fn estimate(&self, bytes: usize) -> usize {
-        pool::estimate(bytes, self.served.width()).clamp(1, self.app.limits.max_batch_rows.max(1))
-    }
-
     fn parse(&self, bytes: &[u8]) -> Result<Table, Problem> {
         let served = &self.served;
         let limits = &self.app.limits;
@@ -97,12 +96,6 @@ impl Batch {
         }
     }
 
-    /// A CSV is never answered here with columns that are passed through.
-    fn begin(&self, table: &Table, out: &mut Vec<u8>) {
-        out.reserve(table.values.len() / self.served.width() * 96);
-        self.asked.answers.begin(&self.served, &[], out);
-    }
-
     fn score(&self, table: &Table, first: usize, last: usize, out: &mut Vec<u8>) {
         let width = self.served.width();
         let scored = self.served.score_rows(table.values[first * width..last * width].to_vec());
@@ -112,9 +105,9 @@ impl Batch {
     }
 }
 
-/// The rows are in flight until the client has them.
-fn respond(format: Format, out: Vec<u8>, reserved: Reserved) -> Response {
+/// The memory is held until the client has the answer. Its rows are not: who reads slowly keeps no batch out.
+fn respond(format: Format, out: Vec<u8>, held: Held) -> Response {
     let length = HeaderValue::from(out.len());
-    let body = Full::new(body::until_sent(out, reserved));
+    let body = Full::new(body::until_sent(out, held));
     ([(CONTENT_TYPE, format.content_type()), (CONTENT_LENGTH, length)], Body::new(body)).into_response()
 }

@@ -74,17 +74,9 @@ async fn until_dropped(taken: &Arc<AtomicUsize>) {
 #[tokio::test]
 async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows_are_not() {
     let limits = Limits { max_batch_rows: 100, max_concurrent_rows: CHUNK_ROWS + 50, ..Limits::default() };
-    let router = app::http(&limited(limits));
-    let (held, body) = open_body();
-    held.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
-    let first = stream(&router, body).await;
-    assert_eq!(first.status(), StatusCode::OK);
-
-    let (sender, body) = open_body();
-    let refused = stream(&router, body).await;
-    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-    assert_eq!(refused.headers()["retry-after"], "1");
-    assert!(sender.is_closed(), "refused by its head alone, its body unread");
+    let app = limited(limits);
+    let router = app::http(&app);
+    let others = app.rows.reserve(CHUNK_ROWS).unwrap();
     // Once by its length alone, once when its rows have been counted.
     let dense = format!("[{}]", vec!["[1,2]"; 60].join(","));
     for body in [rows(90) + &" ".repeat(2_000), dense] {
@@ -96,31 +88,177 @@ async fn beyond_the_rows_in_flight_batches_are_told_to_come_back_and_single_rows
     assert_eq!(batch(&router, "", JSON, "", rows(10)).await.status, StatusCode::OK);
     assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
 
-    drop(first);
+    drop(others);
     assert_eq!(batch(&router, "", JSON, "", rows(100)).await.status, StatusCode::OK);
 }
 
+/// A row of a stream that stays open.
+async fn open_stream(router: &Arc<Edge>) -> (mpsc::UnboundedSender<Piece>, axum::response::Response) {
+    let (sender, body) = open_body();
+    sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
+    (sender, stream(router, body).await)
+}
+
+async fn batches_are_served(router: &Arc<Edge>) {
+    let tensor = r#"{"inputs": [{"name": "x", "datatype": "FP64", "shape": [1, 2], "data": [0.5, 0.5]}]}"#;
+    for (path, body) in [
+        ("/predictions", rows(10_000)),
+        ("/predictions", rows(1)),
+        ("/explain", rows(1_000)),
+        ("/page/boundary", String::new()),
+        ("/v2/models/machine/infer", tensor.to_owned()),
+    ] {
+        let answer = if body.is_empty() { get(router, path).await } else { post(router, path, body).await };
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {}", answer.text());
+    }
+}
+
 #[tokio::test]
-async fn rows_are_in_flight_until_the_connection_has_written_their_answer() {
-    let app = limited(Limits { max_batch_rows: 1_000, max_concurrent_rows: CHUNK_ROWS, ..Limits::default() });
-    let request = Request::post("/predictions").header("content-type", JSON).body(Body::from(rows(1_000)));
-    let answer = app::http(&app).serve(request.unwrap()).await;
+async fn streams_that_stay_open_keep_out_other_streams_and_nobody_else() {
+    let router = app::http(&loaded(None));
+    let mut open = Vec::new();
+    for _ in 0..Limits::default().max_concurrent_rows / CHUNK_ROWS {
+        let (sender, answer) = open_stream(&router).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        open.push((sender, answer));
+    }
+    let (sender, body) = open_body();
+    let refused = stream(&router, body).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(sender.is_closed(), "refused by its head alone, its body unread");
+    batches_are_served(&router).await;
+    assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
+
+    open.pop();
+    assert_eq!(open_stream(&router).await.1.status(), StatusCode::OK);
+}
+
+/// Each is let in by its head, with all the rows that it may have.
+#[tokio::test(start_paused = true)]
+async fn bodies_that_come_slowly_keep_no_batch_out() {
+    let app = loaded(None);
+    let router = app::http(&app);
+    let mut slow = Vec::new();
+    for path in ["/predictions", "/v2/models/machine/infer"].into_iter().cycle().take(20) {
+        let (sender, body) = open_body();
+        let request = Request::post(path)
+            .header("content-type", JSON)
+            .header("content-encoding", "gzip")
+            .header("content-length", "300000")
+            .body(body)
+            .unwrap();
+        let router = Arc::clone(&router);
+        let answered = tokio::spawn(async move { router.serve(request).await.status() });
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        assert!(!answered.is_finished());
+        slow.push((sender, answered));
+    }
+    batches_are_served(&router).await;
+
+    // Who comes at last is served if there is room by then.
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packed, rows(1_000).as_bytes()).unwrap();
+    let packed = Bytes::from(packed.finish().unwrap());
+    let comes = |slow: &mut Vec<_>| {
+        let (sender, answered): (mpsc::UnboundedSender<Piece>, tokio::task::JoinHandle<_>) = slow.remove(0);
+        sender.send(Ok(packed.clone())).unwrap();
+        answered
+    };
+    assert_eq!(comes(&mut slow).await.unwrap(), StatusCode::OK);
+    let _others = app.rows.reserve(Limits::default().max_concurrent_rows).unwrap();
+    slow.remove(0);
+    assert_eq!(comes(&mut slow).await.unwrap(), StatusCode::SERVICE_UNAVAILABLE);
+}
+
+/// A header with a long name and many rows: the answer repeats the name with each of them.
+fn passed_through() -> Request<Body> {
+    let csv = format!("{},mean,sd\n{}", "n".repeat(50_000), "1,0.5,0.5\n".repeat(64));
+    let request = Request::post("/predictions?passthrough=true").header("content-type", "text/csv");
+    request.header("accept", JSON).body(Body::from(csv)).unwrap()
+}
+
+#[tokio::test]
+async fn the_memory_of_an_answer_is_held_until_the_connection_has_written_it() {
+    let app = limited(Limits { max_bodies_bytes: 6 << 20, ..Limits::default() });
+    let router = app::http(&app);
+    let answer = router.serve(passed_through()).await;
     assert_eq!(answer.status(), StatusCode::OK);
-    let all = || app.rows.reserve(CHUNK_ROWS);
+    assert_eq!(router.serve(passed_through()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    let shed = "anomaly_requests_shed_total{reason=\"bodies\"} 1\n";
+    assert!(get(&router, "/metrics").await.text().contains(shed));
+    let all = || app.bodies.raise(&mut None, 6 << 20);
     // A connection takes the whole answer at once, however slowly its client reads.
     let taken = axum::body::to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    assert!(taken.len() > 3 << 20);
     assert!(all().is_err(), "the answer is still in memory");
     drop(taken);
     assert!(all().is_ok());
 }
 
 #[tokio::test]
+async fn rows_to_be_explained_are_admitted_as_those_of_batches_and_a_single_row_always_is() {
+    let app = loaded(None);
+    let router = app::http(&app);
+    let others = app.rows.reserve(Limits::default().max_concurrent_rows).unwrap();
+    for count in [10_000, 2] {
+        let answer = post(&router, "/explain", rows(count)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{count}");
+    }
+    assert_eq!(post(&router, "/explain", ORDINARY).await.status, StatusCode::OK);
+    drop(others);
+    assert_eq!(post(&router, "/explain", rows(2)).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn the_memory_of_explanations_is_held_until_the_connection_has_written_them() {
+    let app = limited(Limits { max_bodies_bytes: 1 << 20, ..Limits::default() });
+    let request = || Request::post("/explain").body(Body::from(rows(4_000))).unwrap();
+    let answer = app::http(&app).serve(request()).await;
+    assert_eq!(answer.status(), StatusCode::OK);
+    assert!(
+        app.rows.reserve(Limits::default().max_concurrent_rows).is_ok(),
+        "who reads slowly keeps no batch out"
+    );
+    let all = || app.bodies.raise(&mut None, 1 << 20);
+    let mut body = answer.into_body();
+    let mut last = None;
+    while let Some(frame) = body.frame().await {
+        assert!(all().is_err());
+        last = frame.unwrap().into_data().ok();
+    }
+    drop(body);
+    assert!(all().is_err(), "the last of it is still in memory");
+    drop(last);
+    assert!(all().is_ok());
+}
+
+/// Their number is bounded by the memory that they hold.
+#[tokio::test]
+async fn answers_that_are_not_read_keep_no_batch_out() {
+    let router = app::http(&loaded(None));
+    let tensor = format!(
+        r#"{{"inputs": [{{"name": "x", "datatype": "FP64", "shape": [10000, 2], "data": [{}0]}}]}}"#,
+        "0,".repeat(19_999)
+    );
+    let mut unread = Vec::new();
+    for (path, body) in [("/predictions", rows(10_000)), ("/v2/models/machine/infer", tensor)] {
+        for _ in 0..8 {
+            let request = Request::post(path).body(Body::from(body.clone())).unwrap();
+            let answer = router.serve(request).await;
+            assert_eq!(answer.status(), StatusCode::OK, "{path}");
+            unread.push(answer);
+        }
+    }
+    batches_are_served(&router).await;
+}
+
+#[tokio::test]
 async fn what_is_packed_is_admitted_by_its_length_too_before_a_byte_of_it_is_read() {
     let limits = Limits { max_batch_rows: 1_000, max_concurrent_rows: CHUNK_ROWS + 500, ..Limits::default() };
-    let router = app::http(&limited(limits));
-    let (held, body) = open_body();
-    held.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
-    let first = stream(&router, body).await;
+    let app = limited(limits);
+    let router = app::http(&app);
+    let _others = app.rows.reserve(CHUNK_ROWS).unwrap();
     for path in ["/predictions", "/v2/models/machine/infer"] {
         let (unread, body) = open_body();
         let request = Request::post(path)
@@ -133,7 +271,6 @@ async fn what_is_packed_is_admitted_by_its_length_too_before_a_byte_of_it_is_rea
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
         assert!(unread.is_closed());
     }
-    drop(first);
 }
 
 #[tokio::test]
@@ -381,12 +518,18 @@ async fn batches_that_would_wait_too_long_are_told_to_come_back_before_their_bod
     sender.send(Ok(Bytes::from(rows(10_000)))).unwrap();
     drop(sender);
     assert_eq!(batch(&router, "", JSON, "", body).await.status, StatusCode::SERVICE_UNAVAILABLE);
-    let shed = "anomaly_requests_shed_total{reason=\"wait\"} 4\n";
+    // Rows that are to be explained are more work than others: few of them are a batch already.
+    for count in [10_000, INLINE_ROWS + 1] {
+        let answer = post(&router, "/explain", rows(count)).await;
+        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{count}");
+    }
+    let shed = "anomaly_requests_shed_total{reason=\"wait\"} 6\n";
     assert!(get(&router, "/metrics").await.text().contains(shed));
     // These wait for nobody.
     assert_eq!(post(&router, "/prediction", ORDINARY).await.status, StatusCode::OK);
     assert_eq!(batch(&router, "", JSON, "", rows(INLINE_ROWS)).await.status, StatusCode::OK);
     assert_eq!(batch(&router, "", NDJSON, "", "[0.5,0.5]\n").await.lines().len(), 1);
+    assert_eq!(post(&router, "/explain", rows(INLINE_ROWS)).await.status, StatusCode::OK);
 
     holders.let_all_go().await;
     for batch in let_in {

@@ -11,6 +11,9 @@ const SHORT: Duration = Duration::from_millis(200);
 
 const TEN_MEGABYTES: usize = 10 << 20;
 
+/// A body of which two are too much for a megabyte.
+const LARGE: usize = 900 << 10;
+
 #[tokio::test]
 async fn a_slow_head_ends_its_connection_and_an_idle_connection_lives_on() {
     let server = Running::start(|config| config.limits.header_timeout = SHORT).await;
@@ -87,12 +90,15 @@ async fn ten_megabytes_that_were_not_announced_are_refused() {
 
 #[tokio::test]
 async fn large_bodies_are_refused_while_others_hold_the_memory_and_small_ones_are_not() {
-    const LARGE: usize = 900 << 10;
     let server = Running::start(|config| config.limits.max_bodies_bytes = 1 << 20).await;
     let head = "POST /prediction HTTP/1.1\r\nhost: test\r\n";
     let announced = format!("{head}expect: 100-continue\r\ncontent-length: {LARGE}\r\n\r\n");
+    let vector = "[0.1, 1]";
+    let body = " ".repeat(LARGE - vector.len()) + vector;
     let mut first = server.connect().await;
     assert_eq!(first.ask(&announced).await.status, 100);
+    let (most, rest) = body.split_at(LARGE - 1);
+    first.send(most).await;
 
     let reply = server.connect().await.ask(&announced).await;
     assert_eq!(reply.status, 503);
@@ -102,10 +108,27 @@ async fn large_bodies_are_refused_while_others_hold_the_memory_and_small_ones_ar
     assert_eq!(server.connect().await.ask(ordinary()).await.status, 200);
 
     // What was held is given back.
-    let vector = "[0.1, 1]";
-    let body = " ".repeat(LARGE - vector.len()) + vector;
-    assert_eq!(first.ask(&body).await.status, 200);
+    assert_eq!(first.ask(rest).await.status, 200);
     assert_eq!(first.ask(post(&body)).await.status, 200);
+}
+
+#[tokio::test]
+async fn who_announces_a_large_body_and_sends_little_of_it_keeps_out_nobody_for_long() {
+    let server = Running::start(|config| {
+        config.limits.max_bodies_bytes = 1 << 20;
+        config.limits.request_timeout = Duration::from_secs(600);
+    })
+    .await;
+    let mut slow = server.connect().await;
+    slow.send(format!("POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-length: {LARGE}\r\n\r\n[")).await;
+    let others = async {
+        while server.connect().await.ask(post(&" ".repeat(LARGE))).await.status != 400 {
+            tokio::time::sleep(SHORT).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), others).await.expect("they are kept out");
+    slow.send(format!("0.1, 1]{}", " ".repeat(LARGE - 8))).await;
+    assert_eq!(slow.reply().await.status, 200);
 }
 
 #[tokio::test]

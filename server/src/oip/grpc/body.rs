@@ -1,4 +1,4 @@
-//! The bodies of gRPC: what is read counts among the bodies that are held, what is answered among the rows in flight.
+//! The bodies of gRPC: what is read counts among the bodies that are held, and what is answered as well.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +14,6 @@ use tonic::Status;
 use super::error;
 use super::sent::Sent;
 use crate::body::Held;
-use crate::pool::Reserved;
 use crate::state::App;
 
 /// A request's part of the budget: it ends with the answer, not with the reading. It is in the request's extensions,
@@ -68,8 +67,12 @@ impl HttpBody for Counted {
     }
 }
 
-/// The rows are in flight, and the memory is held, until the client has them.
+/// In the extensions of an answer that may be large.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Holds;
+
+/// Its memory is held until the client has it.
 pub(super) fn until_sent(mut response: Response, part: Part, stall: Duration) -> Response {
-    let Some(reserved) = response.extensions_mut().remove::<Arc<Reserved>>() else { return response };
-    response.map(|body| Body::new(Sent::new(body, (reserved, part), stall)))
+    let Some(Holds) = response.extensions_mut().remove() else { return response };
+    response.map(|body| Body::new(Sent::new(body, part, stall)))
 }

@@ -54,7 +54,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
         .route_service(&health_path, around(app, health))
 }
 
-/// A service whose requests are counted among the bodies that are held, and whose rows are until they are answered.
+/// A service whose requests and answers are counted among the bodies that are held.
 fn around<S>(
     app: &Arc<App>,
     service: S,

@@ -14,7 +14,6 @@ use hyper::body::Frame;
 use tokio::task::AbortHandle;
 
 use super::body::Part;
-use crate::pool::Reserved;
 
 /// The most that is handed to the connection at once: a frame of the usual size.
 const PIECE: usize = 16 << 10;
@@ -37,11 +36,11 @@ struct State {
 struct Open {
     body: Body,
     rest: Bytes,
-    _holds: (Arc<Reserved>, Part),
+    _holds: Part,
 }
 
 impl Sent {
-    pub(super) fn new(body: Body, holds: (Arc<Reserved>, Part), stall: Duration) -> Self {
+    pub(super) fn new(body: Body, holds: Part, stall: Duration) -> Self {
         let open = Some(Open { body, rest: Bytes::new(), _holds: holds });
         let state = Arc::new(Mutex::new(State { open, taken: 0 }));
         let watch = tokio::spawn(watch(Arc::downgrade(&state), stall)).abort_handle();

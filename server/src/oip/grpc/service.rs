@@ -11,7 +11,7 @@ use super::super::output::{Column, Encoding, Output};
 use super::super::rows::{Arranged, Head, Rows};
 use super::super::score;
 use super::answer;
-use super::body::Part;
+use super::body::{Holds, Part};
 use super::contents::{self, Content};
 use super::error::status;
 use super::health::health_check_response::ServingStatus;
@@ -61,7 +61,7 @@ impl Calls {
         let (heads, contents) = tensors(request.inputs, request.raw_input_contents)?;
         let arranged = Arranged::by(&heads, &served, app.limits.max_batch_rows)?;
         let count = arranged.rows;
-        let reserved = app.rows.reserve(count.max(1))?;
+        let _reserved = app.rows.reserve(count.max(1))?;
         let beside = contents.iter().map(Content::memory).fold(0, usize::saturating_add);
         {
             let mut held = part.lock().unwrap_or_else(PoisonError::into_inner);
@@ -74,7 +74,7 @@ impl Calls {
         let columns = score::score(app, &served, rows, columns, place).await?;
         let message = answer::message(app, &served, request.id, count, columns, raw);
         let mut response = Response::new(message);
-        response.extensions_mut().insert(Arc::new(reserved));
+        response.extensions_mut().insert(Holds);
         Ok(response)
     }
 }
