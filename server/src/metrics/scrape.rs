@@ -1,5 +1,8 @@
 //! `GET /metrics`. To render all series costs as much as hundreds of single rows, so a flood of scrapes is answered with
 //! what was rendered last; however many scrape as one should, each gets the figures of its moment.
+//!
+//! A text stays in memory until whoever asked for it has read it. Texts do not count among the bodies, whose number is what
+//! metrics are asked for to see; there is a limit of their own.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,18 +11,32 @@ use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::Response;
 use http::header::{CONTENT_TYPE, HeaderValue};
+use tokio::sync::Semaphore;
 
+use crate::body::until_sent;
 use crate::problem::Problem;
 use crate::state::App;
 
+/// Texts that have not been read to their end; one has some 100 to 200 kB.
+const TEXTS: usize = 48;
 /// So many scrapes a second are rendered.
 const FRESH: u32 = 16;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What was rendered in the current second.
-#[derive(Debug, Default)]
-pub(crate) struct Scrapes(Mutex<Rendered>);
+/// The texts.
+#[derive(Debug)]
+pub(crate) struct Scrapes {
+    rendered: Mutex<Rendered>,
+    unread: Arc<Semaphore>,
+}
 
+impl Default for Scrapes {
+    fn default() -> Self {
+        Self { rendered: Mutex::default(), unread: Arc::new(Semaphore::new(TEXTS)) }
+    }
+}
+
+/// What was rendered in the current second.
 #[derive(Debug, Default)]
 struct Rendered {
     since: Option<Instant>,
@@ -30,7 +47,7 @@ struct Rendered {
 impl Scrapes {
     /// The text of now, or one that is less than a second old.
     fn text<E>(&self, now: Instant, render: impl FnOnce() -> Result<Bytes, E>) -> Result<Bytes, E> {
-        let mut rendered = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rendered = self.rendered.lock().unwrap_or_else(PoisonError::into_inner);
         if rendered.since.is_none_or(|since| now.saturating_duration_since(since) >= SECOND) {
             (rendered.since, rendered.times) = (Some(now), 0);
         }
@@ -45,11 +62,16 @@ impl Scrapes {
 
 /// The handler.
 pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let render = || app.metrics.render().map(Bytes::from);
-    let text = app.metrics.scrapes.text(Instant::now(), render).map_err(|error| {
-        tracing::error!(%error, "the metrics cannot be rendered");
-        Problem::internal()
-    })?;
+    let scrapes = &app.metrics.scrapes;
+    let render = || {
+        let room = Arc::clone(&scrapes.unread).try_acquire_owned().map_err(|_| Problem::too_many_bodies())?;
+        let text = app.metrics.render().map_err(|error| {
+            tracing::error!(%error, "the metrics cannot be rendered");
+            Problem::internal()
+        })?;
+        Ok::<_, Problem>(until_sent(text.into_bytes(), room))
+    };
+    let text = scrapes.text(Instant::now(), render)?;
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(prometheus::TEXT_FORMAT));
     Ok(response)
@@ -58,6 +80,22 @@ pub(crate) async fn show(State(app): State<Arc<App>>) -> Result<Response, Proble
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::fixture::loaded;
+
+    #[tokio::test]
+    async fn texts_that_nobody_reads_to_their_end_are_only_so_many() {
+        let app = loaded(None);
+        let unread = Arc::clone(&app.metrics.scrapes.unread);
+        let all_but_one = Arc::clone(&unread).try_acquire_many_owned(TEXTS as u32 - 1).unwrap();
+        let first = show(State(Arc::clone(&app))).await.unwrap();
+        assert!(show(State(Arc::clone(&app))).await.is_err());
+        drop(all_but_one);
+        let taken = axum::body::to_bytes(first.into_body(), usize::MAX).await.unwrap();
+        let second = show(State(Arc::clone(&app))).await.unwrap();
+        assert_eq!(unread.available_permits(), TEXTS - 2);
+        drop((taken, second));
+        assert_eq!(unread.available_permits(), TEXTS - 1, "the latest one is kept");
+    }
 
     #[test]
     fn a_flood_of_scrapes_is_rendered_a_few_times_a_second_and_no_text_is_older_than_that() {

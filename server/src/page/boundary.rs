@@ -49,8 +49,8 @@ pub(crate) async fn boundary(State(app): State<Arc<App>>, request: Request) -> R
         return Err(Problem::invalid_parameter(detail));
     }
     let _reserved = app.rows.reserve(COLUMNS * ROWS)?;
-    let job = move || json(&grid(&served, across, upwards));
-    app.pool.run(COLUMNS * ROWS, job).await
+    let job = Arc::clone(&app);
+    app.pool.run(COLUMNS * ROWS, move || json(&job, &grid(&served, across, upwards))).await?
 }
 
 /// A feature's position, from a query parameter; without it a default, or the last one.

@@ -35,7 +35,7 @@ pub(crate) async fn data(State(app): State<Arc<App>>) -> Result<Response, Proble
         scores: served.scores.told(),
         recent: recent.map(|recent| recent.told(served.model.features())),
     };
-    Ok(json(&data))
+    json(&app, &data)
 }
 
 #[derive(Serialize)]
@@ -90,8 +90,10 @@ pub(crate) async fn add_slash(request: Request) -> Response {
     }
 }
 
-/// Numbers and strings always serialise.
-fn json(value: &impl Serialize) -> Response {
+/// Counts among the bodies until it has been read.
+fn json(app: &App, value: &impl Serialize) -> Result<Response, Problem> {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
-    (headers, serde_json::to_vec(value).unwrap_or_default()).into_response()
+    // Numbers and strings always serialise.
+    let body = app.bodies.answer(serde_json::to_vec(value).unwrap_or_default())?;
+    Ok((headers, body).into_response())
 }

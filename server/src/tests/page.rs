@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{Request, StatusCode};
@@ -185,6 +186,24 @@ async fn values_are_kept_when_that_is_asked_for_and_no_more_than_a_hundred_rows(
         assert_eq!(cause["value"], mean);
     }
     keeper.abort();
+}
+
+#[tokio::test]
+async fn what_the_page_asks_for_counts_among_the_bodies_until_it_has_been_read() {
+    let app = keeping(Keep::Causes);
+    let router = app::http(&app);
+    let all = || {
+        let mut held = None;
+        app.bodies.raise(&mut held, app.limits.max_bodies_bytes).map(|()| held)
+    };
+    let others = all().unwrap();
+    assert_eq!(get(&router, "/page/boundary").await.status, StatusCode::SERVICE_UNAVAILABLE);
+    drop(others);
+    let answer = router.serve(Request::get("/page/boundary").body(Body::empty()).unwrap()).await;
+    let taken = to_bytes(answer.into_body(), usize::MAX).await.unwrap();
+    assert!(all().is_err());
+    drop(taken);
+    assert!(all().is_ok());
 }
 
 #[tokio::test]
