@@ -145,10 +145,17 @@ async fn next_of(
             () = sleep => {}
         }
         *late = None;
-        let beyond = |held: &OwnedSemaphorePermit| held.num_permits().saturating_sub(units(come));
-        drop(held.as_mut().and_then(|held| held.split(beyond(held))));
+        lower(held, come);
     }
     next(body).await
+}
+
+/// Gives back what is held beyond what a body of this length needs.
+pub(crate) fn lower(held: &mut Held, length: usize) {
+    if let Some(held) = held {
+        let beyond = held.num_permits().saturating_sub(units(length));
+        drop(held.split(beyond));
+    }
 }
 
 /// About how many bytes a body has, from the head alone; 0 if that does not tell. What is packed is taken to be four

@@ -61,6 +61,7 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
         place.scored();
     }
     batch.asked.answers.end(&mut out);
+    body::lower(&mut held, out.len());
     app.metrics.rows.count_batch(rows as u64);
     Ok(respond(batch.asked.answers.format(), out, held))
 }

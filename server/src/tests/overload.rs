@@ -160,7 +160,7 @@ async fn bodies_that_come_slowly_keep_no_batch_out() {
     let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     std::io::Write::write_all(&mut packed, rows(1_000).as_bytes()).unwrap();
     let packed = Bytes::from(packed.finish().unwrap());
-    let mut comes = |slow: &mut Vec<_>| {
+    let comes = |slow: &mut Vec<_>| {
         let (sender, answered): (mpsc::UnboundedSender<Piece>, tokio::task::JoinHandle<_>) = slow.remove(0);
         sender.send(Ok(packed.clone())).unwrap();
         answered
