@@ -11,6 +11,9 @@ interpreter=$(REQUIREMENTS=$PWD/requirements.txt "$here/clients/venv.sh")
 # (the programs that the notebook starts; the same command line as the unit tests' gives the same build)
 cargo test --workspace --locked --quiet --no-run --test logs --test run
 if [ "${1:-}" = notebook ]; then
-  exec "$interpreter" -m notebook "$ROOT/notebooks/anomaly_training.ipynb"
+  # (`make up` needs root, so people may be root here, too; it listens on the loopback, and asks for its token)
+  as_root=()
+  [ "$(id -u)" != 0 ] || as_root=(--allow-root)
+  exec "$interpreter" -m notebook "${as_root[@]}" "$ROOT/notebooks/anomaly_training.ipynb"
 fi
 PYTHONDONTWRITEBYTECODE=1 exec "$interpreter" -m pytest "$@"
