@@ -117,7 +117,8 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
         return Ok(Whole { bytes: first, held });
     }
     // Copied together: a list of frames would cost a multiple of what is in them if they are small.
-    let mut bytes = Vec::with_capacity(announced);
+    let expected = if late.is_none() && held.is_some() { first.len() } else { announced };
+    let mut bytes = Vec::with_capacity(expected);
     let mut frame = Some(first);
     while let Some(data) = frame {
         if bytes.len() + data.len() > limit {
@@ -125,7 +126,12 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
         }
         budget.raise(&mut held, bytes.len() + data.len())?;
         bytes.extend_from_slice(&data);
+        let prompt = late.is_some();
         frame = next_of(&mut body, &mut late, &mut held, bytes.len()).await?;
+        if prompt && late.is_none() {
+            // What is not held is not kept, either.
+            bytes.shrink_to_fit();
+        }
     }
     Ok(Whole { bytes: bytes.into(), held })
 }
