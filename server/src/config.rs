@@ -127,7 +127,7 @@ pub struct Limits {
     /// How long a batch may have to wait for those before it to be scored, by what these have taken lately; beyond it
     /// 503. Eight batches are never refused for that.
     pub max_batch_wait: Duration,
-    /// Requests in flight, of all ports, probes and metrics aside; beyond it 503.
+    /// Requests in flight on each port, probes and metrics aside; beyond it 503.
     pub max_concurrent_requests: usize,
     /// Open connections a port; beyond it 503.
     pub max_connections: usize,

@@ -118,7 +118,7 @@ impl Edge {
                 Err(Late) => return Problem::too_many_checks().into_response(),
             }
         }
-        let _in_flight = match self.app.requests.admit(route) {
+        let _in_flight = match self.app.requests.admit(self.port, route) {
             Ok(permit) => permit,
             Err(problem) => return problem.into_response(),
         };

@@ -35,6 +35,8 @@ pub(crate) enum PortName {
 }
 
 impl PortName {
+    pub(crate) const ALL: [Self; 3] = [Self::Http, Self::Public, Self::Grpc];
+
     pub(crate) const fn label(self) -> &'static str {
         match self {
             Self::Http => "http",

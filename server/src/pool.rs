@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::backlog::{Backlog, Place, timed};
 use crate::config::Limits;
+use crate::metrics::PortName;
 use crate::problem::Problem;
 use crate::route::Route;
 
@@ -106,11 +107,11 @@ impl Pool {
     }
 }
 
-/// The requests of all ports, from their heads to their answers; probes and metrics have a budget of their own, so
-/// that they are answered however many others there are.
+/// The requests from their heads to their answers, each port's apart: who is slow on one shuts nobody out of another.
+/// Probes and metrics have a budget of their own, so that they are answered however many others there are.
 #[derive(Debug)]
 pub(crate) struct RequestsInFlight {
-    requests: Room,
+    ports: [Room; PortName::ALL.len()],
     probes: Room,
 }
 
@@ -147,12 +148,13 @@ impl RequestsInFlight {
     const PROBES: usize = 64;
 
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { requests: Room::new(limits.max_concurrent_requests), probes: Room::new(Self::PROBES) }
+        let room = |_| Room::new(limits.max_concurrent_requests);
+        Self { ports: PortName::ALL.map(room), probes: Room::new(Self::PROBES) }
     }
 
     /// Room for one more, or 503.
-    pub(crate) fn admit(&self, route: Route) -> Result<InFlight<'_>, Problem> {
-        let room = if route.is_probe() { &self.probes } else { &self.requests };
+    pub(crate) fn admit(&self, port: PortName, route: Route) -> Result<InFlight<'_>, Problem> {
+        let room = if route.is_probe() { &self.probes } else { &self.ports[port as usize] };
         room.enter().ok_or_else(Problem::too_many_requests_in_flight)
     }
 }
@@ -244,16 +246,17 @@ mod tests {
     }
 
     #[test]
-    fn no_more_requests_than_there_is_room_for_are_let_in() {
+    fn no_more_requests_than_there_is_room_for_are_let_in_by_a_port() {
         let requests = RequestsInFlight::new(&Limits { max_concurrent_requests: 2, ..Limits::default() });
-        let first = requests.admit(Route::Prediction).unwrap();
-        let _second = requests.admit(Route::Predictions).unwrap();
+        let first = requests.admit(PortName::Public, Route::Prediction).unwrap();
+        let _second = requests.admit(PortName::Public, Route::Predictions).unwrap();
         for _ in 0..3 {
-            assert!(requests.admit(Route::Prediction).is_err());
-            assert!(requests.admit(Route::Healthz).is_ok());
+            assert!(requests.admit(PortName::Public, Route::Prediction).is_err());
+            assert!(requests.admit(PortName::Http, Route::Prediction).is_ok());
+            assert!(requests.admit(PortName::Public, Route::Healthz).is_ok());
         }
         drop(first);
-        assert!(requests.admit(Route::Prediction).is_ok());
+        assert!(requests.admit(PortName::Public, Route::Prediction).is_ok());
     }
 
     #[test]

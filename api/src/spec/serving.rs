@@ -79,7 +79,7 @@ pub struct Limits {
     #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 60_000)))]
     pub max_batch_wait_milliseconds: u32,
 
-    /// Most requests in flight; beyond it 503.
+    /// Most requests in flight on each port; beyond it 503.
     #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 65_536)))]
     pub max_concurrent_requests: u32,
 
