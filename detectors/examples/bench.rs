@@ -18,9 +18,6 @@ const COLD_ROWS: usize = 20;
 fn main() {
     // 4 MiB.
     let mut other_work = vec![0_u64; 1 << 19];
-    for columns in [10, 100] {
-        println!("the processor's choice for {columns} columns: {}", Kernel::chosen(columns).name());
-    }
     println!("a score from a sum: {:.1}", score());
     println!(
         "{:>8} {:>8} {:>10} {:>18} {:>18} {:>18}",
@@ -28,6 +25,7 @@ fn main() {
     );
     for (sample_size, columns) in [(256, 2), (256, 10), (256, 100), (4_096, 10)] {
         let (forest, rows) = fitted(sample_size, columns);
+        println!("{sample_size:>8} {columns:>8} {:>10} is the processor's choice", forest.kernel());
         let mut times = vec![[const { Vec::new() }; 3]; Kernel::all().len()];
         for _ in 0..RUNS {
             for (kernel, [many, one, cold]) in Kernel::all().iter().zip(&mut times) {

@@ -68,7 +68,8 @@ impl State {
             ["served", rows] => self.served(number(rows)),
             ["kernels"] => {
                 let names: Vec<&str> = Kernel::all().iter().map(|kernel| kernel.name()).collect();
-                format!("{} chosen:{}", names.join(" "), Kernel::chosen(self.columns).name())
+                let chosen = self.forest.as_ref().map_or("", |(forest, _)| forest.kernel());
+                format!("{} chosen:{chosen}", names.join(" "))
             }
             ["results", file] => {
                 let scores = self.scores.iter().flat_map(|score| score.to_le_bytes());
@@ -89,7 +90,7 @@ impl State {
     /// Of that name, or the one that this processor would choose.
     fn kernel(&self, name: &str) -> Kernel {
         let named = Kernel::all().iter().find(|kernel| kernel.name() == name);
-        named.copied().unwrap_or_else(|| Kernel::chosen(self.columns))
+        named.copied().unwrap_or_else(|| self.forest.as_ref().unwrap().0.fastest_kernel())
     }
 
     fn read_forest(&mut self, file: &str) -> String {

@@ -17,6 +17,7 @@ mod avx512_row;
 mod choice;
 mod padded;
 mod portable;
+#[cfg(target_arch = "x86_64")]
 mod ranks;
 mod sparse;
 #[cfg(test)]
@@ -68,12 +69,7 @@ impl Layout {
 
     /// The fastest kernel for this forest on this processor.
     pub(super) fn kernel(&self) -> Kernel {
-        Kernel::chosen(self.0.slots())
-    }
-
-    #[cfg(test)]
-    fn has_ranks(&self) -> bool {
-        self.0.ranks().is_some()
+        Kernel::fastest_for(&self.0)
     }
 
     /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.

@@ -28,8 +28,14 @@ impl Model {
 
 /// The least bytes of the trees; none where even the most that they can take is within `most`.
 fn least_bytes(most: u64, features: &[String], parameters: &Parameters, rows: &CheckedMatrix) -> Option<u64> {
+    // (the fit refuses them, or has other trees for them)
+    if rows.may_lack_values() {
+        return None;
+    }
     let count = rows.rows() as u64;
     let (trees, with_trees): (u32, Box<dyn Fn(u32) -> Parameters>) = match parameters {
+        // Of forests that draw columns for each tree, a few trees say little about the others.
+        Parameters::IsolationForest(forest) if forest.max_features() < 1.0 => return None,
         Parameters::IsolationForest(forest) if forest.estimated_bytes(count) > most => {
             (forest.trees(), Box::new(|trees| Parameters::IsolationForest(forest.with_trees(trees))))
         }
@@ -42,6 +48,10 @@ fn least_bytes(most: u64, features: &[String], parameters: &Parameters, rows: &C
         }
         _ => return None,
     };
+    // Growing these would take as long as the fit.
+    if trees <= 4 * TREES {
+        return None;
+    }
     let bytes = |trees| {
         let (fitted, _) = Fitted::fit(&with_trees(trees), features, rows).ok()?;
         let facts = Facts { features: features.to_vec(), ..Facts::default() };
@@ -99,6 +109,9 @@ mod tests {
         };
         let least = tell(20_000, &forest).unwrap();
         assert_eq!((tell(least, &forest), tell(least - 1, &forest)), (None, Some(least)));
+        let some_columns =
+            IsolationForestConfig { max_features: 0.5, ..forest.isolation_forest.clone().unwrap() };
+        assert_eq!(tell(20_000, &some_columns.into()), None);
         let small: DetectorConfig = IsolationForestConfig::default().into();
         assert_eq!(tell(1_000_000, &small), None);
         let members = EnsembleMembers {

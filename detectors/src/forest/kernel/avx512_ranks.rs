@@ -16,13 +16,15 @@ use super::ranks::{BOTTOMS, Bottom, Bytes, IN_STEP, LEAVES, Ranks, Scale, TOP_LE
 
 /// Rows that are walked down a tree before the next.
 const ROWS: usize = 64;
+/// Nodes of a top that are compared in step.
+const NODES: usize = 4;
 /// Their tiles.
 const TILES: usize = ROWS / LANES;
 
 /// As [`super::portable::sums`].
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW, DQ, VL and VBMI; `ranks` were made of `padded`; `values` has `stride` entries for each of `sums`.
+/// The processor has AVX-512 F, BW, DQ, VL and VBMI; `values` has `stride` entries for each of `sums`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
 pub(super) unsafe fn sums(ranks: &Ranks, stride: usize, values: &[Lanes], sums: &mut [Sums]) {
     // SAFETY: the same conditions; registers hold all bytes.
@@ -38,7 +40,7 @@ pub(super) unsafe fn sums(ranks: &Ranks, stride: usize, values: &[Lanes], sums: 
 /// As [`super::portable::sum`].
 ///
 /// # Safety
-/// As [`sums`], but that `values` has `padded.slots()` entries.
+/// As [`sums`], but that `values` has an entry for each slot of the forest.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
 pub(super) unsafe fn sum(ranks: &Ranks, values: &[f32]) -> f64 {
     // SAFETY: as above.
@@ -90,8 +92,8 @@ unsafe fn one_row<const REGISTERS: usize>(ranks: &Ranks, values: &[f32]) -> f64 
         for (byte, ((scale, coarse), sorted)) in scales.enumerate() {
             let value = _mm512_set1_ps(*values.get_unchecked(scale.slot));
             let sixteen = above(value, coarse);
-            let above = LANES * sixteen + above(value, sorted.0.get_unchecked(sixteen));
-            bytes[byte / 64].0[byte % 64] = above as u8;
+            let rank = LANES * sixteen + above(value, sorted.0.get_unchecked(sixteen));
+            bytes[byte / 64].0[byte % 64] = rank as u8;
         }
         all_trees::<REGISTERS, 1>(ranks, &[bytes], &mut found);
     }
@@ -206,15 +208,15 @@ unsafe fn compare_tops<const REGISTERS: usize, const ROWS: usize>(
     rows: &[[Bytes; REGISTERS]],
     outcomes: &mut [[u64; ROWS]; BOTTOMS],
 ) {
-    for (nodes, outcomes) in top.0.chunks_exact(IN_STEP).zip(outcomes.chunks_exact_mut(IN_STEP)) {
-        let mut bytes = [_mm512_setzero_si512(); IN_STEP];
+    for (nodes, outcomes) in top.0.chunks_exact(NODES).zip(outcomes.chunks_exact_mut(NODES)) {
+        let mut bytes = [_mm512_setzero_si512(); NODES];
         let mut ranks = bytes;
         for (node, [byte, rank]) in nodes.iter().enumerate() {
             (bytes[node], ranks[node]) = (load(byte), load(rank));
         }
         for (number, row) in rows.iter().enumerate().take(ROWS) {
             let row = registers(row);
-            for node in 0..IN_STEP {
+            for node in 0..NODES {
                 outcomes[node][number] = _mm512_cmpgt_epu8_mask(look_up(&row, bytes[node]), ranks[node]);
             }
         }
@@ -323,6 +325,7 @@ unsafe fn compare_bottoms<const REGISTERS: usize, const ROWS: usize>(
     let bottoms: *const u8 = bottoms.cast();
     for ((row, place), outcomes) in rows.iter().zip(places).zip(outcomes) {
         let row = registers(row);
+        // SAFETY: these four trees have 32 bottoms each, 16 bytes and aligned, and places are multiples of eight up to 248.
         unsafe {
             let place = place.0.as_ptr().add(tree);
             macro_rules! bottom {

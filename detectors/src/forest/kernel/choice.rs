@@ -21,6 +21,8 @@ const FEW: usize = 16;
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel {
     name: &'static str,
+    /// Whether it is for forests that fit into bytes, and walks others as some other kernel does.
+    in_bytes: bool,
     sums: fn(&Padded, &[Lanes], &mut [Sums]),
     sum: fn(&Padded, &[f32]) -> f64,
 }
@@ -32,12 +34,14 @@ impl Kernel {
         ALL.get_or_init(available)
     }
 
-    /// The fastest for this processor and forests that split so many columns, found by a test of some milliseconds when it
-    /// is first asked for.
-    pub fn chosen(columns: usize) -> Self {
-        static CHOSEN: [OnceLock<Kernel>; 2] = [const { OnceLock::new() }; 2];
-        let many = columns > FEW;
-        *CHOSEN[usize::from(many)].get_or_init(|| fastest(if many { 2 * FEW } else { FEW / 2 }))
+    /// The fastest for this processor and forests of this kind, found by a test of some milliseconds when one is first
+    /// asked for.
+    pub(super) fn fastest_for(padded: &Padded) -> Self {
+        static CHOSEN: [OnceLock<Kernel>; 4] = [const { OnceLock::new() }; 4];
+        let many = padded.slots() > FEW;
+        let in_bytes = Self::all().iter().any(|kernel| kernel.in_bytes) && padded.fits_into_bytes();
+        let choice = &CHOSEN[usize::from(many) + 2 * usize::from(in_bytes)];
+        *choice.get_or_init(|| fastest(if many { 2 * FEW } else { FEW / 2 }, in_bytes))
     }
 
     /// Its name, after the instructions it uses.
@@ -60,7 +64,7 @@ impl Kernel {
 }
 
 fn available() -> Vec<Kernel> {
-    let portable = Kernel { name: "portable", sums: portable::sums, sum: portable::sum };
+    let portable = Kernel { name: "portable", in_bytes: false, sums: portable::sums, sum: portable::sum };
     [portable].into_iter().chain(particular()).collect()
 }
 
@@ -78,7 +82,7 @@ fn particular() -> Vec<Kernel> {
         let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
             avx2::sums(padded, values, sums)
         };
-        kernels.push(Kernel { name: "avx2", sums, sum: portable::sum });
+        kernels.push(Kernel { name: "avx2", in_bytes: false, sums, sum: portable::sum });
     }
     if is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -91,7 +95,7 @@ fn particular() -> Vec<Kernel> {
         };
         // SAFETY: as above, by `Kernel::sum`, which also asks whether trees are padded as a whole.
         let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
-        kernels.push(Kernel { name: "avx512", sums, sum });
+        kernels.push(Kernel { name: "avx512", in_bytes: false, sums, sum });
         if is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("popcnt") {
             // SAFETY: as above; a forest's ranks are its own.
             let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
@@ -105,31 +109,34 @@ fn particular() -> Vec<Kernel> {
                 Some(ranks) => unsafe { avx512_ranks::sum(ranks, values) },
                 None => portable::sum(padded, values),
             };
-            kernels.push(Kernel { name: "avx512-ranks", sums, sum });
+            kernels.push(Kernel { name: "avx512-ranks", in_bytes: true, sums, sum });
         }
     }
     kernels
 }
 
 /// The best of each kind, which may be of two kernels.
-fn fastest(columns: usize) -> Kernel {
-    let trees: Vec<Vec<TreeNode>> = (0..TREES).map(|number| tree(number, columns as u32)).collect();
+fn fastest(columns: usize, in_bytes: bool) -> Kernel {
+    // (of eight levels, which fit into bytes, or of seven)
+    let levels = if in_bytes { 8 } else { 7 };
+    let trees: Vec<Vec<TreeNode>> = (0..TREES).map(|number| tree(number, columns as u32, levels)).collect();
     let packed = PackedTrees::pack(&trees, &vec![0.0; columns], 256, &PathLengths::Formula);
     let padded = Padded::new(packed.expect("these trees are well-formed"));
     let values: Vec<Lanes> = (0..8 * padded.stride() as u32)
         .map(|tile| Lanes(std::array::from_fn(|lane| noise(tile * LANES as u32 + lane as u32))))
         .collect();
-    let many = quickest(|kernel| {
+    let many = quickest(in_bytes, |kernel| {
         let mut sums = [Sums::default(); 8];
         kernel.sums(&padded, &values, &mut sums);
         sums[0].0[0]
     });
     let rows: Vec<f32> = (0..8 * columns as u32).map(noise).collect();
-    let one = quickest(|kernel| rows.chunks_exact(columns).map(|row| kernel.sum(&padded, row)).sum());
+    let one =
+        quickest(in_bytes, |kernel| rows.chunks_exact(columns).map(|row| kernel.sum(&padded, row)).sum());
     Kernel { sum: one.sum, ..many }
 }
 
-fn quickest(run: impl Fn(Kernel) -> f64) -> Kernel {
+fn quickest(in_bytes: bool, run: impl Fn(Kernel) -> f64) -> Kernel {
     let time = |kernel: Kernel| {
         let once = |_| {
             let begin = Instant::now();
@@ -138,20 +145,22 @@ fn quickest(run: impl Fn(Kernel) -> f64) -> Kernel {
         };
         (0..RUNS).map(once).min()
     };
-    let timed = Kernel::all().iter().map(|&kernel| (time(kernel), kernel));
+    let suitable = Kernel::all().iter().filter(|kernel| in_bytes || !kernel.in_bytes);
+    let timed = suitable.map(|&kernel| (time(kernel), kernel));
     timed.min_by_key(|(time, _)| *time).map_or(Kernel::all()[0], |(_, kernel)| kernel)
 }
 
-/// A full tree of eight levels, in heap order.
-fn tree(number: u32, columns: u32) -> Vec<TreeNode> {
-    let inner = (0..255).map(|node| TreeNode::Split {
+/// A full tree, in heap order.
+fn tree(number: u32, columns: u32, levels: u32) -> Vec<TreeNode> {
+    let leaves = 1 << levels;
+    let inner = (0..leaves - 1).map(|node| TreeNode::Split {
         column: (node * 7 + number) % columns,
         threshold: noise(node * 131 + number),
         left: 2 * node + 1,
         right: 2 * node + 2,
         missing_left: false,
     });
-    inner.chain((0..256).map(|_| TreeNode::Leaf { samples: 1 })).collect()
+    inner.chain((0..leaves).map(|_| TreeNode::Leaf { samples: 1 })).collect()
 }
 
 /// Numbers in [0, 1) without a pattern that a processor could learn.

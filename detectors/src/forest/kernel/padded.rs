@@ -5,9 +5,11 @@
 //! Whoever holds [`Padded`] may rely on its invariants, and the kernels do without checking again: each tree has 2^depth
 //! nodes and as many ends, every node's slot exists, and every end of a top is a node of its packed tree.
 
+#[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
 use super::super::tree::{PackedTree, PackedTrees};
+#[cfg(target_arch = "x86_64")]
 use super::ranks::Ranks;
 
 /// Rows that are walked together: one f32 each in a 512-bit register.
@@ -62,14 +64,16 @@ pub(crate) struct Padded {
     entries: Vec<u32>,
     packed: PackedTrees,
     /// The same in bytes, made when a kernel first asks for it; `None` where it does not fit.
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
+    #[cfg(target_arch = "x86_64")]
     ranks: OnDemand,
 }
 
 /// What is made when it is first asked for. It follows from the rest, so that nothing can be seen of whether it was.
+#[cfg(target_arch = "x86_64")]
 #[derive(Clone, Default)]
 struct OnDemand(OnceLock<Option<Ranks>>);
 
+#[cfg(target_arch = "x86_64")]
 impl std::fmt::Debug for OnDemand {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OnDemand")
@@ -118,6 +122,7 @@ impl Padded {
             leaves: vec![0.0; if whole { nodes } else { 0 }],
             entries: vec![0; if whole { 0 } else { nodes }],
             packed: trees,
+            #[cfg(target_arch = "x86_64")]
             ranks: OnDemand::default(),
         };
         for index in 0..padded.trees {
@@ -199,7 +204,15 @@ impl Padded {
         &self.packed
     }
 
-    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX-512 asks"))]
+    /// Whether a kernel for forests in bytes can walk it.
+    pub(super) fn fits_into_bytes(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.ranks().is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
+    #[cfg(target_arch = "x86_64")]
     pub(super) fn ranks(&self) -> Option<&Ranks> {
         self.ranks.0.get_or_init(|| Ranks::new(self)).as_ref()
     }

@@ -10,6 +10,10 @@ pub(in crate::forest) fn transpose(rows: &[f32], columns: usize, first: usize, b
         // SAFETY: the processor has these instructions, and the lengths are right.
         return unsafe { avx512(rows, columns, first, block) };
     }
+    portable(rows, columns, first, block);
+}
+
+fn portable(rows: &[f32], columns: usize, first: usize, block: &mut [Lanes; LANES]) {
     for (lane, row) in rows.chunks_exact(columns).enumerate() {
         for (to, &value) in block.iter_mut().zip(&row[first..]) {
             to.0[lane] = value;
@@ -44,5 +48,28 @@ unsafe fn avx512(rows: &[f32], columns: usize, first: usize, block: &mut [Lanes;
     for (column, to) in now.iter().zip(block) {
         // SAFETY: 16 values, aligned.
         unsafe { _mm512_store_ps(to.0.as_mut_ptr(), *column) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_column_is_where_it_belongs() {
+        for columns in 1..=40_usize {
+            let rows: Vec<f32> = (0..LANES * columns).map(|value| value as f32).collect();
+            for first in 0..columns {
+                for way in [transpose, portable] {
+                    let mut block = [Lanes::default(); LANES];
+                    way(&rows, columns, first, &mut block);
+                    for (column, Lanes(lanes)) in (first..columns).zip(&block) {
+                        for (row, &value) in lanes.iter().enumerate() {
+                            assert_eq!(value, rows[row * columns + column], "column {column}, row {row}");
+                        }
+                    }
+                }
+            }
+        }
     }
 }
