@@ -112,7 +112,8 @@ impl Place {
     }
 
     /// Waits for what its client still has to send. One that takes longer than a batch may wait, or than bodies take that
-    /// are prompt, stands aside meanwhile, so that clients with slow connections keep out nobody; what else it holds that others need is given back then.
+    /// are prompt, stands aside meanwhile, so that clients with slow connections keep out nobody; what else it holds that
+    /// others need is given back then.
     pub(crate) async fn until<T>(&mut self, sent: impl Future<Output = T>, give_back: impl FnOnce()) -> T {
         let mut sent = std::pin::pin!(sent);
         if let Ok(sent) = tokio::time::timeout(self.backlog.most_wait.min(PROMPT), sent.as_mut()).await {

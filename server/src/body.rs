@@ -114,6 +114,8 @@ pub(crate) async fn read_whole(mut body: Body, limit: usize, budget: &Budget) ->
     let mut late = held.is_some().then(|| Box::pin(tokio::time::sleep(PROMPT)));
     let first = next_of(&mut body, &mut late, &mut held, 0).await?.unwrap_or_default();
     if first.len() <= limit && body.is_end_stream() {
+        // (of a late one, nothing was held any more)
+        budget.raise(&mut held, first.len())?;
         return Ok(Whole { bytes: first, held });
     }
     // Copied together: a list of frames would cost a multiple of what is in them if they are small.

@@ -16,6 +16,8 @@ use crate::state::App;
 
 /// How often is looked whether the server is ready, for those who watch.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// How many may watch at once.
+pub(crate) const MOST_WATCHERS: usize = 256;
 
 /// What those who watch are told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,11 +37,15 @@ impl Told {
         Self(watch::Sender::new(Health::NotReady))
     }
 
-    /// What is told from now on, beginning with what is the case.
-    pub(crate) fn watch(&self) -> watch::Receiver<Health> {
+    /// What is told from now on, beginning with what is the case. `None` if there is no room for one more: who watches
+    /// holds memory for as long as it likes.
+    pub(crate) fn watch(&self) -> Option<watch::Receiver<Health>> {
+        if self.0.receiver_count() >= MOST_WATCHERS {
+            return None;
+        }
         let mut receiver = self.0.subscribe();
         receiver.mark_changed();
-        receiver
+        Some(receiver)
     }
 
     /// What comes after [`Health::Closing`] is not told.

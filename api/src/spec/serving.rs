@@ -70,7 +70,7 @@ pub struct Limits {
     #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 1_000_000)))]
     pub max_batch_rows: u32,
 
-    /// Most rows in flight, over all requests; beyond it 503.
+    /// Most rows of batches that are read or scored; streams have as many of their own, 4,096 each; beyond it 503.
     #[cfg_attr(feature = "kube", schemars(range(min = 1, max = 10_000_000)))]
     pub max_concurrent_rows: u32,
 

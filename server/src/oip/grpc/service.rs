@@ -221,7 +221,9 @@ impl HealthService for Calls {
             Health::Ready => ServingStatus::Serving,
             Health::NotReady | Health::Closing => ServingStatus::NotServing,
         };
-        let changes = stream::unfold(Some(self.0.health.watch()), async |told| {
+        let told = self.0.health.watch();
+        let told = told.ok_or_else(|| Status::unavailable("too many watch: ask again, or use Check"))?;
+        let changes = stream::unfold(Some(told), async |told| {
             let mut told = told?;
             told.changed().await.ok()?;
             let health = *told.borrow_and_update();

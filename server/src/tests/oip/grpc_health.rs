@@ -7,7 +7,7 @@ use tonic::{Code, Streaming};
 use super::super::fixture::{empty, loaded, trained};
 use super::grpc::Asked;
 use crate::app;
-use crate::health::Health;
+use crate::health::{Health, MOST_WATCHERS};
 use crate::model::Loaded;
 use crate::oip::grpc::health::health_check_response::ServingStatus;
 use crate::oip::grpc::health::health_client::HealthClient;
@@ -71,4 +71,18 @@ async fn who_watches_a_service_that_is_not_known_is_told_so_once() {
     app.health.tell(Health::Ready);
     app.health.tell(Health::Closing);
     assert_eq!(next(&mut told).await, None);
+}
+
+#[tokio::test]
+async fn there_is_room_for_so_many_who_watch_and_again_when_one_ends() {
+    let app = empty(None);
+    let mut watching = Vec::new();
+    for _ in 0..MOST_WATCHERS {
+        watching.push(watch(&app, NAME).await);
+    }
+    let mut client = HealthClient::new(Asked(app::grpc(&app)));
+    let refused = client.watch(of(NAME)).await.unwrap_err();
+    assert_eq!(refused.code(), Code::Unavailable, "{refused}");
+    watching.pop();
+    assert!(client.watch(of(NAME)).await.is_ok());
 }

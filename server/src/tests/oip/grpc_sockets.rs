@@ -224,11 +224,11 @@ async fn beyond_the_limit_connections_are_closed_and_those_before_go_on() {
 
 /// Such a client never lets the server send, and its connection is in use by its other calls.
 #[tokio::test]
-async fn a_client_without_room_for_its_answer_keeps_its_rows_no_longer_than_it_may_stand_still() {
+async fn a_client_without_room_for_its_answer_keeps_its_memory_no_longer_than_it_may_stand_still() {
     const ALL: usize = 4_096;
     let server = Running::start(|config| {
-        config.limits.max_batch_rows = ALL;
-        config.limits.max_concurrent_rows = ALL;
+        config.limits.max_body_bytes = 128 << 10;
+        config.limits.max_bodies_bytes = 128 << 10;
         config.limits.stall_timeout = SHORT;
     })
     .await;
@@ -247,6 +247,7 @@ async fn a_client_without_room_for_its_answer_keeps_its_rows_no_longer_than_it_m
     assert!(unread.headers().get("grpc-status").is_none(), "{:?}", unread.headers());
 
     let other = Connection::over(server.socket().await).await;
+    assert_eq!(other.score(ALL).await.unwrap_err().code(), Code::Unavailable, "the answer holds it all");
     let given_back = async {
         while let Err(status) = other.score(ALL).await {
             assert_eq!(status.code(), Code::Unavailable, "{status}");
