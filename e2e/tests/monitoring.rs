@@ -68,10 +68,9 @@ async fn a_model_is_watched() -> Result<()> {
     apply(&manifest(&ns.name, "broken", "").replace("name: data", "name: unusable")).await?;
     the_target_is_up(&prometheus, &ns).await?;
 
-    let ordinary: Vec<String> = data(BATCH).lines().skip(1).map(|row| format!("[{row}]")).collect();
     let (user, password) = ns.credentials("m").await?;
     let login = Login { host: format!("{}.localhost", ns.name), user, password };
-    score(&login, &ordinary).await?;
+    score(&login, &ordinary()?).await?;
     no_alert(&prometheus, &ns).await?;
 
     let burst: Vec<String> = burst().map(|(p, q)| format!("[{p}, {q}]")).collect();
@@ -187,6 +186,19 @@ fn data(rows: usize) -> String {
         csv += &format!("{:.4},{:.4}\n", coordinate(), coordinate());
     }
     csv
+}
+
+/// As many rows, none of them among the rarest of the training: those have a severity above 3 by themselves.
+fn ordinary() -> Result<Vec<String>> {
+    let data = data(BATCH);
+    let mut rows = Vec::new();
+    for row in data.lines().skip(1) {
+        let (p, q) = row.split_once(',').context("two coordinates")?;
+        if p.parse::<f64>()?.hypot(q.parse()?) < 1.6 {
+            rows.push(format!("[{row}]"));
+        }
+    }
+    Ok(rows.into_iter().cycle().take(BATCH).collect())
 }
 
 /// A namespace in which the operator cannot do its work: reconciles fail there.

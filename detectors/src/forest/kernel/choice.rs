@@ -12,8 +12,10 @@ use crate::forest::path_length::PathLengths;
 
 /// Runs of each kernel in the test, of which the quickest counts.
 const RUNS: usize = 5;
-/// Trees of the test.
-const TREES: u32 = 64;
+/// Trees of the test, as many as forests have by default.
+const TREES: u32 = 100;
+/// Different thresholds of such a forest: of its 255 splits a tree, 70 are there for 256 rows.
+const THRESHOLDS: u32 = 7_000;
 /// Up to so many columns, some kernels choose a value among all of them; from more, they load it.
 const FEW: usize = 16;
 
@@ -153,9 +155,10 @@ fn quickest(in_bytes: bool, run: impl Fn(Kernel) -> f64) -> Kernel {
 /// A full tree, in heap order.
 fn tree(number: u32, columns: u32, levels: u32) -> Vec<TreeNode> {
     let leaves = 1 << levels;
+    let places = (THRESHOLDS / columns) as f32;
     let inner = (0..leaves - 1).map(|node| TreeNode::Split {
         column: (node * 7 + number) % columns,
-        threshold: noise(node * 131 + number),
+        threshold: (noise(node * 131 + number) * places).floor() / places,
         left: 2 * node + 1,
         right: 2 * node + 2,
         missing_left: false,
