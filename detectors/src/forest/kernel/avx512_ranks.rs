@@ -16,15 +16,15 @@ use super::ranks::{BOTTOMS, Bottom, Bytes, IN_STEP, LEAVES, Ranks, Scale, TOP_LE
 
 /// Rows that are walked down a tree before the next.
 const ROWS: usize = 64;
-/// Nodes of a top that are compared in step.
-const NODES: usize = 4;
 /// Their tiles.
 const TILES: usize = ROWS / LANES;
+/// Nodes of a top that are compared in step.
+const NODES: usize = 4;
 
 /// As [`super::portable::sums`].
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW, DQ, VL and VBMI; `values` has `stride` entries for each of `sums`.
+/// The processor has AVX-512 F, BW, DQ, VL and VBMI, and POPCNT; `values` has `stride` entries for each of `sums`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
 pub(super) unsafe fn sums(ranks: &Ranks, stride: usize, values: &[Lanes], sums: &mut [Sums]) {
     // SAFETY: the same conditions; registers hold all bytes.
