@@ -3,9 +3,6 @@
 //! With a rate it is open loop: a request is due at its time whatever the server does, and its latency counts from then.
 //! Without one, each connection sends the next request as soon as the last is answered. Sleeping has a slack of some
 //! 60 µs on Linux, which is in every open-loop latency.
-//!
-//! A request with `Expect: 100-continue` is sent as its sender would: its head first, and the body only when the server asks for
-//! it. One that is refused before has cost neither side its body; the connection ends with it.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -18,12 +15,6 @@ use anyhow::{Context as _, Result};
 use hdrhistogram::Histogram;
 
 use crate::process::cpu_of_this_process;
-
-/// The header of a request that asks before it sends its body.
-pub(crate) const EXPECT: &str = "expect: 100-continue\r\n";
-
-/// The answer that the body may come.
-const CONTINUE: u16 = 100;
 
 /// What is sent, and how.
 #[derive(Clone)]
@@ -160,24 +151,12 @@ fn ask(stream: &mut Option<BufReader<TcpStream>>, address: SocketAddr, request: 
         }
     };
     let open = stream.insert(open);
-    let (first, rest) = request.split_at(sent_at_once(request));
-    open.get_mut().write_all(first)?;
-    let (mut status, mut close) = answer(open)?;
-    if status == CONTINUE {
-        open.get_mut().write_all(rest)?;
-        (status, close) = answer(open)?;
-    }
+    open.get_mut().write_all(request)?;
+    let (status, close) = answer(open)?;
     if close {
         *stream = None;
     }
     Ok(status)
-}
-
-/// The bytes that are sent before anything is heard: all of them, or the head of a request that asks first.
-fn sent_at_once(request: &[u8]) -> usize {
-    let head = request.windows(4).position(|bytes| bytes == b"\r\n\r\n").map_or(request.len(), |at| at + 4);
-    let asks = request[..head].windows(EXPECT.len()).any(|bytes| bytes == EXPECT.as_bytes());
-    if asks { head } else { request.len() }
 }
 
 /// Reads an answer to its end: its status, and whether the connection closes.
@@ -198,24 +177,8 @@ fn answer(input: &mut BufReader<TcpStream>) -> Result<(u16, bool)> {
         }
         close |= line.starts_with(b"connection: close");
     }
-    if status == CONTINUE {
-        return Ok((status, false));
-    }
     let length = length.context("an answer without its length")?;
     let read = std::io::copy(&mut input.take(length), &mut std::io::sink())?;
     anyhow::ensure!(read == length, "the answer broke off");
     Ok((status, close))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_that_asks_first_sends_its_head_and_any_other_all() {
-        let head = format!("POST / HTTP/1.1\r\ncontent-length: 2\r\n{EXPECT}\r\n");
-        assert_eq!(sent_at_once(format!("{head}[]").as_bytes()), head.len());
-        let whole = "POST / HTTP/1.1\r\ncontent-length: 24\r\n\r\n[]expect: 100-continue\r\n";
-        assert_eq!(sent_at_once(whole.as_bytes()), whole.len());
-    }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use crate::crowd;
-use crate::load::{EXPECT, Load, Measured, run};
+use crate::crowd::{self, EXPECT};
+use crate::load::{Load, Measured, run};
 use crate::process::Service;
 use crate::requests::{self, single};
 use crate::slow;
@@ -66,10 +66,14 @@ impl Case<'_> {
     }
 }
 
-/// CPU seconds that the service used for `load`, and what was measured.
-fn with_cpu(service: &Service, load: &Load) -> Result<(f64, Measured)> {
+/// CPU seconds that the service used while `load` was sent, and what was measured.
+fn with_cpu(
+    service: &Service,
+    send: impl FnOnce(&Load) -> Result<Measured>,
+    load: &Load,
+) -> Result<(f64, Measured)> {
     let before = service.cpu()?;
-    let measured = run(load)?;
+    let measured = send(load)?;
     Ok((service.cpu()? - before, measured))
 }
 
@@ -97,7 +101,7 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()>
     for case in (0..rounds).flat_map(|_| 0..cases.len()).collect::<Vec<_>>() {
         let case = &mut cases[case];
         let load = Load { rate: Some(case.capacity / 2.0), ..case.load.clone() };
-        let (cpu, measured) = with_cpu(case.service, &load)?;
+        let (cpu, measured) = with_cpu(case.service, run, &load)?;
         let counts = measured.busy() <= 0.8 && measured.good > 0;
         let figures = [cpu / measured.good as f64, measured.at(50.0), measured.at(99.0)];
         case.rounds.push(counts.then_some(figures));
@@ -142,7 +146,7 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
     let json = ("JSON, 17 digits", requests::json_batch(&rows, ""));
     for (name, requests) in [json, ("Open Inference Protocol, FP32 in binary", requests::tensor_batch(&rows))]
     {
-        let (cpu, measured) = with_cpu(ours, &closed(ours.address, requests, 4, duration))?;
+        let (cpu, measured) = with_cpu(ours, run, &closed(ours.address, requests, 4, duration))?;
         let scored = (measured.good * BATCH as u64) as f64;
         let rate = measured.rate() * BATCH as f64;
         println!("| {name} | {rate:.0} | {:.3} µs | {:.0} |", cpu / scored * 1e6, scored / cpu);
@@ -183,11 +187,11 @@ fn batch_overload(duration: Duration, ours: &Service) -> Result<()> {
         [("sent at once", sent, [2.0, 4.0].as_slice()), ("asked first", asked, &[2.0, 4.0, 10.0])]
     {
         let calm = closed(ours.address, Arc::clone(&requests), 4, duration);
-        let (cpu, measured) = with_cpu(ours, &calm)?;
+        let (cpu, measured) = with_cpu(ours, crowd::run, &calm)?;
         let (capacity, cost) = (measured.rate(), cpu / measured.good as f64);
         for k in multiples {
             let load = Load { rate: Some(k * capacity), connections: 512, ..calm.clone() };
-            let (cpu, measured) = with_cpu(ours, &load)?;
+            let (cpu, measured) = with_cpu(ours, crowd::run, &load)?;
             let r = if measured.shed == 0 {
                 0.0
             } else {
