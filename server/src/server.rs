@@ -200,7 +200,7 @@ async fn open_public(
 
 async fn open(address: SocketAddr, edge: Arc<Edge>) -> Result<Listening, StartError> {
     let failed = |source| StartError::Bind { address, source };
-    let listener = listen::bind(address).await.map_err(failed)?;
+    let listener = listen::bind(address).map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     info!(port = edge.port.label(), %address, "listening");
     Ok(Listening { port: Port::new(edge), listener, address })

@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use http::{HeaderMap, StatusCode};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::{info, warn};
 
@@ -40,6 +40,13 @@ pub(crate) use self::phase::{Phase, Phases};
 
 /// Connections beyond the limit that are still read, for probes and a proper 503.
 pub(crate) const RESERVE: usize = 64;
+
+/// Connections that are accepted in one turn.
+const ACCEPTED_AT_ONCE: usize = 16;
+
+/// Connections that may wait to be accepted; the system has a limit, too (`net.core.somaxconn`). With 128, the standard
+/// library's number, a crowd that is told to come back overflows it, and who finds it full tries again after a second.
+const WAITING: u32 = 4_096;
 
 /// How long to wait when the process or the system is out of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -79,7 +86,8 @@ impl Port {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         self.admit(stream, &phases);
-                        // Whoever is connected has its turn between any two who come: they may be thousands.
+                        self.admit_waiting(&listener, &phases, ACCEPTED_AT_ONCE - 1);
+                        // Whoever is connected has its turn before any more who come: they may be thousands.
                         tokio::task::yield_now().await;
                     }
                     Err(error) => self.failed(&error).await,
@@ -87,11 +95,17 @@ impl Port {
             }
         }
         // Whoever is connected already, as far as the client knows, is answered.
-        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
-            self.admit(stream, &phases);
-        }
+        self.admit_waiting(&listener, &phases, usize::MAX);
         drop(listener);
         self.all_ended().await;
+    }
+
+    /// Those who need not be waited for, so many at most.
+    fn admit_waiting(self: &Arc<Self>, listener: &TcpListener, phases: &Phases, most: usize) {
+        for _ in 0..most {
+            let Some(Ok((stream, _))) = listener.accept().now_or_never() else { break };
+            self.admit(stream, phases);
+        }
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, phases: &Phases) {
@@ -200,14 +214,22 @@ impl Port {
 }
 
 /// Listens; `[::]` takes IPv4 too, and where the node has no IPv6 it becomes `0.0.0.0`.
-pub(crate) async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    match TcpListener::bind(address).await {
+pub(crate) fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    match listen(address) {
         Err(error) if address.ip().is_unspecified() && address.is_ipv6() && is_without_ipv6(&error) => {
             info!(%error, "there is no IPv6 here; listening on IPv4 alone");
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, address.port())).await
+            listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port())))
         }
         bound => bound,
     }
+}
+
+/// As tokio does it, but with room for more who wait to be accepted.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)
 }
 
 fn is_without_ipv6(error: &io::Error) -> bool {
