@@ -23,6 +23,9 @@ use crate::refusals::TlsMetrics;
 pub(crate) use self::reload::{read_once, watch};
 pub(crate) use self::stream::Stream;
 
+/// What is enciphered ahead of a client that does not read, in bytes; the library's own limit is four times as much.
+const SENT_AHEAD: usize = 16 << 10;
+
 /// What is spoken within TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
@@ -61,7 +64,9 @@ impl Tls {
         within: Duration,
     ) -> Option<Stream> {
         let pair = self.pair.load_full()?;
-        let shaken = timeout(within, TlsAcceptor::from(pair.config(protocol)).accept(stream)).await;
+        let acceptor = TlsAcceptor::from(pair.config(protocol));
+        let shaking = acceptor.accept_with(stream, |tls| tls.set_buffer_limit(Some(SENT_AHEAD)));
+        let shaken = timeout(within, shaking).await;
         match shaken {
             Ok(Ok(stream)) => Some(Stream::Tls(Box::new(stream))),
             Ok(Err(error)) => self.failed(&error),
