@@ -41,9 +41,6 @@ pub(crate) use self::phase::{Phase, Phases};
 /// Connections beyond the limit that are still read, for probes and a proper 503.
 pub(crate) const RESERVE: usize = 64;
 
-/// Connections that are accepted in one turn.
-const ACCEPTED_AT_ONCE: usize = 16;
-
 /// Connections that may wait to be accepted; the system has a limit, too (`net.core.somaxconn`). With 128, the standard
 /// library's number, a crowd that is told to come back overflows it, and who finds it full tries again after a second.
 const WAITING: u32 = 4_096;
@@ -86,8 +83,7 @@ impl Port {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
                         self.admit(stream, &phases);
-                        self.admit_waiting(&listener, &phases, ACCEPTED_AT_ONCE - 1);
-                        // Whoever is connected has its turn before any more who come: they may be thousands.
+                        // Whoever is connected has its turn between any two who come: they may be thousands.
                         tokio::task::yield_now().await;
                     }
                     Err(error) => self.failed(&error).await,
@@ -95,17 +91,11 @@ impl Port {
             }
         }
         // Whoever is connected already, as far as the client knows, is answered.
-        self.admit_waiting(&listener, &phases, usize::MAX);
+        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+            self.admit(stream, &phases);
+        }
         drop(listener);
         self.all_ended().await;
-    }
-
-    /// Those who need not be waited for, so many at most.
-    fn admit_waiting(self: &Arc<Self>, listener: &TcpListener, phases: &Phases, most: usize) {
-        for _ in 0..most {
-            let Some(Ok((stream, _))) = listener.accept().now_or_never() else { break };
-            self.admit(stream, phases);
-        }
     }
 
     fn admit(self: &Arc<Self>, stream: TcpStream, phases: &Phases) {
