@@ -11,10 +11,16 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
+mod avx512_blocks;
+#[cfg(target_arch = "x86_64")]
 mod avx512_ranks;
 #[cfg(target_arch = "x86_64")]
 mod avx512_row;
+#[cfg(target_arch = "x86_64")]
+mod blocks;
 mod choice;
+#[cfg(target_arch = "x86_64")]
+mod codes;
 mod padded;
 mod portable;
 #[cfg(target_arch = "x86_64")]
@@ -82,7 +88,7 @@ impl Layout {
         let slots = self.0.slots();
         let sum = |values: &mut [f32]| {
             self.trees().slots().read(row, values);
-            if self.0.is_whole() { kernel.sum(&self.0, values) } else { sparse::sum(self.trees(), values) }
+            kernel.sum(&self.0, values)
         };
         if slots <= STACK_SLOTS { sum(&mut [0.0; STACK_SLOTS][..slots]) } else { sum(&mut vec![0.0; slots]) }
     }
@@ -101,8 +107,8 @@ impl Layout {
             let used = sums.len().div_ceil(LANES);
             let values = &mut values[..used * stride];
             tiles::fill(self.trees().slots(), rows, &mut copy, values.chunks_exact_mut(stride));
-            let mut tiles = [padded::Sums::default(); tiles::MAX_TILES];
-            kernel.sums(&self.0, values, &mut tiles[..used]);
+            let mut tiles = vec![padded::Sums::default(); used];
+            kernel.sums(&self.0, values, &mut tiles);
             for (sums, tile) in sums.chunks_mut(LANES).zip(&tiles) {
                 sums.copy_from_slice(&tile.0[..sums.len()]);
             }

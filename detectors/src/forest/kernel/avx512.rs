@@ -10,7 +10,7 @@
 use std::arch::x86_64::*;
 
 use super::padded::{Ends, HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
-use super::portable;
+use super::{avx512_blocks, portable};
 
 /// As [`super::portable::sums`].
 ///
@@ -18,6 +18,10 @@ use super::portable;
 /// The processor has AVX-512 F, BW, DQ and VL; `values` has `padded.stride()` entries for each of `sums`.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn sums(padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
+    if let Some(blocks) = padded.blocks() {
+        // SAFETY: the same conditions; a forest's blocks are its own.
+        return unsafe { avx512_blocks::sums(blocks, padded.stride(), values, sums) };
+    }
     // SAFETY: the same conditions; the blending kinds read the slots of their stride and no more.
     unsafe {
         match padded.stride() {

@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::padded::{LANES, Padded};
+use super::{avx512_blocks, portable};
 
 /// Registers of trees that are walked in step, so that their latencies overlap.
 const STEP: usize = 2;
@@ -10,9 +11,16 @@ const STEP: usize = 2;
 /// As [`super::portable::sum`].
 ///
 /// # Safety
-/// The processor has AVX-512 F, BW, DQ and VL; `values` has `padded.slots()` entries; trees are padded as a whole.
+/// The processor has AVX-512 F, BW, DQ and VL; `values` has `padded.slots()` entries.
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl")]
 pub(super) unsafe fn sum(padded: &Padded, values: &[f32]) -> f64 {
+    if let Some(blocks) = padded.blocks() {
+        // SAFETY: the same conditions; a forest's blocks are its own.
+        return unsafe { avx512_blocks::sum(blocks, values) };
+    }
+    if !padded.is_whole() {
+        return portable::sum(padded, values);
+    }
     // SAFETY: the same conditions; only as many slots as there are values are read.
     unsafe {
         match values.len() {

@@ -39,11 +39,17 @@ impl Kernel {
     /// The fastest for this processor and forests of this kind, found by a test of some milliseconds when one is first
     /// asked for.
     pub(super) fn fastest_for(padded: &Padded) -> Self {
-        static CHOSEN: [OnceLock<Kernel>; 4] = [const { OnceLock::new() }; 4];
+        static CHOSEN: [OnceLock<Kernel>; 6] = [const { OnceLock::new() }; 6];
         let many = padded.slots() > FEW;
-        let in_bytes = Self::all().iter().any(|kernel| kernel.in_bytes) && padded.fits_into_bytes();
-        let choice = &CHOSEN[usize::from(many) + 2 * usize::from(in_bytes)];
-        *choice.get_or_init(|| fastest(if many { 2 * FEW } else { FEW / 2 }, in_bytes))
+        let kind = if Self::all().iter().any(|kernel| kernel.in_bytes) && padded.fits_into_bytes() {
+            Kind::Bytes
+        } else if padded.fits_into_blocks() {
+            Kind::Blocks
+        } else {
+            Kind::Other
+        };
+        let choice = &CHOSEN[usize::from(many) + 2 * kind as usize];
+        *choice.get_or_init(|| fastest(if many { 2 * FEW } else { FEW / 2 }, kind))
     }
 
     /// Its name, after the instructions it uses.
@@ -57,11 +63,29 @@ impl Kernel {
         (self.sums)(padded, values, sums);
     }
 
-    /// The sum of leaf values of one row of a forest that is padded as a whole.
+    /// The sum of leaf values of one row.
     pub(super) fn sum(self, padded: &Padded, values: &[f32]) -> f64 {
         assert_eq!(values.len(), padded.slots(), "a row has all slots");
-        assert!(padded.is_whole(), "deep trees are walked by their packed nodes");
         (self.sum)(padded, values)
+    }
+}
+
+/// What kernels make of a forest, by which they are compared.
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Other,
+    Bytes,
+    Blocks,
+}
+
+impl Kind {
+    /// The levels of such a forest, and a number of its trees that is walked in some milliseconds.
+    fn test(self) -> (u32, u32) {
+        match self {
+            Self::Other => (7, TREES),
+            Self::Bytes => (8, TREES),
+            Self::Blocks => (10, TREES / 4),
+        }
     }
 }
 
@@ -95,7 +119,7 @@ fn particular() -> Vec<Kernel> {
         let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
             avx512::sums(padded, values, sums)
         };
-        // SAFETY: as above, by `Kernel::sum`, which also asks whether trees are padded as a whole.
+        // SAFETY: as above, by `Kernel::sum`.
         let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
         kernels.push(Kernel { name: "avx512", in_bytes: false, sums, sum });
         if is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("popcnt") {
@@ -106,10 +130,12 @@ fn particular() -> Vec<Kernel> {
                     None => avx512::sums(padded, values, sums),
                 }
             };
-            let sum = |padded: &Padded, values: &[f32]| match padded.ranks() {
-                // SAFETY: as above.
-                Some(ranks) => unsafe { avx512_ranks::sum(ranks, values) },
-                None => portable::sum(padded, values),
+            // SAFETY: as above.
+            let sum = |padded: &Padded, values: &[f32]| unsafe {
+                match padded.ranks() {
+                    Some(ranks) => avx512_ranks::sum(ranks, values),
+                    None => avx512_row::sum(padded, values),
+                }
             };
             kernels.push(Kernel { name: "avx512-ranks", in_bytes: true, sums, sum });
         }
@@ -118,10 +144,10 @@ fn particular() -> Vec<Kernel> {
 }
 
 /// The best of each kind, which may be of two kernels.
-fn fastest(columns: usize, in_bytes: bool) -> Kernel {
-    // (of eight levels, which fit into bytes, or of seven)
-    let levels = if in_bytes { 8 } else { 7 };
-    let trees: Vec<Vec<TreeNode>> = (0..TREES).map(|number| tree(number, columns as u32, levels)).collect();
+fn fastest(columns: usize, kind: Kind) -> Kernel {
+    let (levels, trees) = kind.test();
+    let in_bytes = kind == Kind::Bytes;
+    let trees: Vec<Vec<TreeNode>> = (0..trees).map(|number| tree(number, columns as u32, levels)).collect();
     let packed = PackedTrees::pack(&trees, &vec![0.0; columns], 256, &PathLengths::Formula);
     let padded = Padded::new(packed.expect("these trees are well-formed"));
     let values: Vec<Lanes> = (0..8 * padded.stride() as u32)

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use super::super::tree::{PackedTree, PackedTrees};
 #[cfg(target_arch = "x86_64")]
-use super::ranks::Ranks;
+use super::{blocks::Blocks, ranks::Ranks};
 
 /// Rows that are walked together: one f32 each in a 512-bit register.
 pub(crate) const LANES: usize = 16;
@@ -63,18 +63,20 @@ pub(crate) struct Padded {
     /// The packed node at each end of a top; empty if trees are padded as a whole.
     entries: Vec<u32>,
     packed: PackedTrees,
-    /// The same in bytes, made when a kernel first asks for it; `None` where it does not fit.
+    /// The same in bytes, and in blocks, made when a kernel first asks for it; `None` where it does not fit.
     #[cfg(target_arch = "x86_64")]
-    ranks: OnDemand,
+    ranks: OnDemand<Ranks>,
+    #[cfg(target_arch = "x86_64")]
+    blocks: OnDemand<Blocks>,
 }
 
 /// What is made when it is first asked for. It follows from the rest, so that nothing can be seen of whether it was.
 #[cfg(target_arch = "x86_64")]
-#[derive(Clone, Default)]
-struct OnDemand(OnceLock<Option<Ranks>>);
+#[derive(Clone)]
+struct OnDemand<T>(OnceLock<Option<T>>);
 
 #[cfg(target_arch = "x86_64")]
-impl std::fmt::Debug for OnDemand {
+impl<T> std::fmt::Debug for OnDemand<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OnDemand")
     }
@@ -123,7 +125,9 @@ impl Padded {
             entries: vec![0; if whole { 0 } else { nodes }],
             packed: trees,
             #[cfg(target_arch = "x86_64")]
-            ranks: OnDemand::default(),
+            ranks: OnDemand(OnceLock::new()),
+            #[cfg(target_arch = "x86_64")]
+            blocks: OnDemand(OnceLock::new()),
         };
         for index in 0..padded.trees {
             padded.fill(index);
@@ -212,9 +216,22 @@ impl Padded {
         false
     }
 
+    /// Whether a kernel for forests in blocks can walk it.
+    pub(super) fn fits_into_blocks(&self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self.blocks().is_some();
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+
     #[cfg(target_arch = "x86_64")]
     pub(super) fn ranks(&self) -> Option<&Ranks> {
         self.ranks.0.get_or_init(|| Ranks::new(self)).as_ref()
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn blocks(&self) -> Option<&Blocks> {
+        self.blocks.0.get_or_init(|| Blocks::new(&self.packed)).as_ref()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PaddedTree<'_>> {

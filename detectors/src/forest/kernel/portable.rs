@@ -57,9 +57,12 @@ pub(super) fn descend(tree: PaddedTree<'_>, values: &[Lanes], at: [u32; LANES], 
     sums.0.iter_mut().zip(at).for_each(|(sum, leaf)| *sum += packed.values[leaf]);
 }
 
-/// The sum of leaf values of one row of a forest that is padded as a whole; `values` has one for each slot.
+/// The sum of leaf values of one row; `values` has one for each slot.
 pub(super) fn sum(padded: &Padded, values: &[f32]) -> f64 {
     assert_eq!(values.len(), padded.slots(), "a row has all slots");
+    if !padded.is_whole() {
+        return sparse::sum(padded.packed(), values);
+    }
     // A constant depth makes the places of trees constant.
     match padded.depth() {
         4 => all_trees::<4>(padded, values),

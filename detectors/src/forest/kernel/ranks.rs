@@ -7,8 +7,7 @@
 //! Whoever holds [`Ranks`] may rely on its invariants: every node names a byte that exists, and every byte a slot of the
 //! forest; there is a top for every 64 trees and 32 bottoms for every tree, up to a multiple of four.
 
-use std::collections::HashMap;
-
+use super::codes::Codes;
 use super::padded::{LANES, Lanes, Padded, PaddedTree};
 
 /// The depth of the trees that are laid out so: five levels of tops, three of bottoms.
@@ -173,18 +172,12 @@ impl Ranks {
 
 /// Numbers for values, and each one's number. `None` if a byte has too few.
 fn coded(of: &[f64]) -> Option<([f64; 256], Vec<u8>)> {
-    let mut values = [0.0; 256];
-    let mut numbers = HashMap::new();
-    let mut coded = Vec::with_capacity(of.len());
-    for value in of {
-        let next = numbers.len();
-        let number = *numbers.entry(value.to_bits()).or_insert(next as u8);
-        if next < numbers.len() {
-            *values.get_mut(next)? = *value;
-        }
-        coded.push(number);
-    }
-    Some((values, coded))
+    let mut codes = Codes::default();
+    let number = |&value: &f64| u8::try_from(codes.number(value)?).ok();
+    let numbers = of.iter().map(number).collect::<Option<_>>()?;
+    let mut values = codes.into_values();
+    values.resize(256, 0.0);
+    Some((values.try_into().ok()?, numbers))
 }
 
 /// Which byte and rank stand for a slot and a threshold.
