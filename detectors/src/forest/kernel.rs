@@ -9,6 +9,8 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
+mod avx2_splits;
+#[cfg(target_arch = "x86_64")]
 mod avx512;
 #[cfg(target_arch = "x86_64")]
 mod avx512_blocks;
@@ -26,6 +28,8 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod ranks;
 mod sparse;
+#[cfg(target_arch = "x86_64")]
+mod splits;
 #[cfg(test)]
 mod tests;
 mod tiles;

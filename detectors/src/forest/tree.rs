@@ -161,6 +161,14 @@ pub(super) struct PackedTree<'a> {
     pub(super) depth: u32,
 }
 
+impl PackedTree<'_> {
+    #[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "AVX compares all of them"))]
+    pub(super) fn splits(self) -> usize {
+        // Each has two children, and all nodes but the root are one.
+        self.nodes.len() / 2
+    }
+}
+
 impl PackedTrees {
     pub(super) fn len(&self) -> usize {
         self.trees.len()

@@ -10,7 +10,7 @@
 use std::arch::x86_64::*;
 
 use super::padded::{HeapNode, LANES, Lanes, Padded, PaddedTree, Sums};
-use super::portable;
+use super::{avx2_splits, portable};
 
 /// Rows of a register.
 const HALF: usize = LANES / 2;
@@ -21,6 +21,10 @@ const HALF: usize = LANES / 2;
 /// The processor has AVX2; `values` has `padded.stride()` entries for each of `sums`.
 #[target_feature(enable = "avx2")]
 pub(super) unsafe fn sums(padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
+    if let Some(splits) = padded.splits() {
+        // SAFETY: the same conditions; a forest's bytes are its own.
+        return unsafe { avx2_splits::sums(splits, padded.stride(), values, sums) };
+    }
     // SAFETY: the same conditions; the blending kinds read the slots of their stride and no more.
     unsafe {
         match padded.stride() {

@@ -14,8 +14,12 @@ use crate::forest::path_length::PathLengths;
 const RUNS: usize = 5;
 /// Trees of the test, as many as forests have by default.
 const TREES: u32 = 100;
-/// Different thresholds of such a forest: of its 255 splits a tree, 70 are there for 256 rows.
-const THRESHOLDS: u32 = 7_000;
+/// The levels of its trees at which all splits are there.
+const FULL_LEVELS: u32 = 3;
+/// The share of splits among the nodes below.
+const GOES_ON: f32 = 0.7;
+/// The most rows of a leaf: more than a byte can count.
+const MAX_SAMPLES: u32 = 512;
 /// Up to so many columns, some kernels choose a value among all of them; from more, they load it.
 const FEW: usize = 16;
 
@@ -39,15 +43,9 @@ impl Kernel {
     /// The fastest for this processor and forests of this kind, found by a test of some milliseconds when one is first
     /// asked for.
     pub(super) fn fastest_for(padded: &Padded) -> Self {
-        static CHOSEN: [OnceLock<Kernel>; 6] = [const { OnceLock::new() }; 6];
+        static CHOSEN: [OnceLock<Kernel>; 8] = [const { OnceLock::new() }; 8];
         let many = padded.slots() > FEW;
-        let kind = if Self::all().iter().any(|kernel| kernel.in_bytes) && padded.fits_into_bytes() {
-            Kind::Bytes
-        } else if padded.fits_into_blocks() {
-            Kind::Blocks
-        } else {
-            Kind::Other
-        };
+        let kind = Kind::of(padded);
         let choice = &CHOSEN[usize::from(many) + 2 * kind as usize];
         *choice.get_or_init(|| fastest(if many { 2 * FEW } else { FEW / 2 }, kind))
     }
@@ -70,22 +68,53 @@ impl Kernel {
     }
 }
 
-/// What kernels make of a forest, by which they are compared.
-#[derive(Clone, Copy, PartialEq)]
+/// Forests that kernels walk in different ways, of which they are not the fastest alike.
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(target_arch = "x86_64"), expect(dead_code, reason = "particular kernels are for AVX"))]
 enum Kind {
-    Other,
-    Bytes,
+    /// `avx512-ranks` compares their bytes.
+    Ranks,
+    /// `avx512` walks them in blocks.
     Blocks,
+    /// `avx2` compares their bytes.
+    Splits,
+    Other,
 }
 
 impl Kind {
-    /// The levels of such a forest, and a number of its trees that is walked in some milliseconds.
-    fn test(self) -> (u32, u32) {
-        match self {
-            Self::Other => (7, TREES),
-            Self::Bytes => (8, TREES),
-            Self::Blocks => (10, TREES / 4),
+    /// Layouts that no kernel of this processor walks are not made for it.
+    #[cfg(target_arch = "x86_64")]
+    fn of(padded: &Padded) -> Self {
+        let has = |name| Kernel::all().iter().any(|kernel| kernel.name == name);
+        if has("avx512-ranks") && padded.ranks().is_some() {
+            Self::Ranks
+        } else if has("avx512") && padded.blocks().is_some() {
+            Self::Blocks
+        } else if has("avx2") && padded.splits().is_some() {
+            Self::Splits
+        } else {
+            Self::Other
         }
+    }
+
+    #[cfg(not(target_arch = "x86_64"))]
+    fn of(_: &Padded) -> Self {
+        Self::Other
+    }
+
+    /// A forest of this kind on which kernels are tested.
+    fn forest(self, columns: usize) -> Padded {
+        // Leaves of more different sizes than a byte can name are for none of the particular kinds.
+        let (levels, trees, sizes) = match self {
+            Self::Ranks => (8, TREES, 1),
+            Self::Splits => (7, TREES, 1),
+            Self::Blocks => (10, TREES / 2, 1),
+            Self::Other => (7, TREES, MAX_SAMPLES),
+        };
+        let trees: Vec<Vec<TreeNode>> =
+            (0..trees).map(|number| tree(number, columns as u32, levels, sizes)).collect();
+        let packed = PackedTrees::pack(&trees, &vec![0.0; columns], MAX_SAMPLES, &PathLengths::Formula);
+        Padded::new(packed.expect("these trees are well-formed"))
     }
 }
 
@@ -145,11 +174,8 @@ fn particular() -> Vec<Kernel> {
 
 /// The best of each kind, which may be of two kernels.
 fn fastest(columns: usize, kind: Kind) -> Kernel {
-    let (levels, trees) = kind.test();
-    let in_bytes = kind == Kind::Bytes;
-    let trees: Vec<Vec<TreeNode>> = (0..trees).map(|number| tree(number, columns as u32, levels)).collect();
-    let packed = PackedTrees::pack(&trees, &vec![0.0; columns], 256, &PathLengths::Formula);
-    let padded = Padded::new(packed.expect("these trees are well-formed"));
+    let padded = kind.forest(columns);
+    let in_bytes = kind == Kind::Ranks;
     let values: Vec<Lanes> = (0..8 * padded.stride() as u32)
         .map(|tile| Lanes(std::array::from_fn(|lane| noise(tile * LANES as u32 + lane as u32))))
         .collect();
@@ -178,18 +204,29 @@ fn quickest(in_bytes: bool, run: impl Fn(Kernel) -> f64) -> Kernel {
     timed.min_by_key(|(time, _)| *time).map_or(Kernel::all()[0], |(_, kernel)| kernel)
 }
 
-/// A full tree, in heap order.
-fn tree(number: u32, columns: u32, levels: u32) -> Vec<TreeNode> {
-    let leaves = 1 << levels;
-    let places = (THRESHOLDS / columns) as f32;
-    let inner = (0..leaves - 1).map(|node| TreeNode::Split {
-        column: (node * 7 + number) % columns,
-        threshold: (noise(node * 131 + number) * places).floor() / places,
-        left: 2 * node + 1,
-        right: 2 * node + 2,
-        missing_left: false,
-    });
-    inner.chain((0..leaves).map(|_| TreeNode::Leaf { samples: 1 })).collect()
+/// A tree of so many levels, whose leaves hold 1 to `sizes` rows. As those of ordinary data do, most paths end above: of
+/// 255 splits of eight levels some 70 are there.
+fn tree(number: u32, columns: u32, levels: u32, sizes: u32) -> Vec<TreeNode> {
+    let noise = |of: usize| noise(of as u32 * 131 + number * 7_919);
+    let leaf = |at: usize| TreeNode::Leaf { samples: 1 + (noise(2 * at) * sizes as f32) as u32 };
+    let (mut nodes, mut depths) = (vec![leaf(0)], vec![0]);
+    let mut at = 0;
+    while let Some(&depth) = depths.get(at) {
+        if depth < levels && (depth < FULL_LEVELS || noise(at) < GOES_ON) {
+            let left = nodes.len();
+            nodes[at] = TreeNode::Split {
+                column: (at as u32 * 7 + number) % columns,
+                threshold: noise(2 * at + 1),
+                left: left as u32,
+                right: left as u32 + 1,
+                missing_left: false,
+            };
+            nodes.extend([leaf(left), leaf(left + 1)]);
+            depths.extend([depth + 1; 2]);
+        }
+        at += 1;
+    }
+    nodes
 }
 
 /// Numbers in [0, 1) without a pattern that a processor could learn.
@@ -198,4 +235,31 @@ fn noise(of: u32) -> f32 {
     bits = (bits ^ (bits >> 15)).wrapping_mul(0x85eb_ca6b);
     bits = (bits ^ (bits >> 13)).wrapping_mul(0xc2b2_ae35);
     (bits >> 8) as f32 / (1_u32 << 24) as f32
+}
+
+#[cfg(test)]
+#[cfg(target_arch = "x86_64")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_tested_on_a_forest_of_the_kind() {
+        for columns in [FEW / 2, 2 * FEW] {
+            for kind in [Kind::Ranks, Kind::Splits, Kind::Blocks, Kind::Other] {
+                let padded = kind.forest(columns);
+                let fits = [padded.ranks().is_some(), padded.splits().is_some(), padded.blocks().is_some()];
+                let expected = match kind {
+                    Kind::Ranks => [true, true, false],
+                    Kind::Splits => [false, true, false],
+                    Kind::Blocks => [false, true, true],
+                    Kind::Other => [false, false, false],
+                };
+                assert_eq!(fits, expected, "{kind:?}, {columns} columns");
+                if kind == Kind::Ranks {
+                    let splits: usize = padded.splits().unwrap().iter().map(|(splits, _)| splits.len()).sum();
+                    assert!((60..80).contains(&(splits / TREES as usize)), "{splits} splits");
+                }
+            }
+        }
+    }
 }

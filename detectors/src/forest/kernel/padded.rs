@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 
 use super::super::tree::{PackedTree, PackedTrees};
 #[cfg(target_arch = "x86_64")]
-use super::{blocks::Blocks, ranks::Ranks};
+use super::{blocks::Blocks, ranks::Ranks, splits::Splits};
 
 /// Rows that are walked together: one f32 each in a 512-bit register.
 pub(crate) const LANES: usize = 16;
@@ -63,9 +63,11 @@ pub(crate) struct Padded {
     /// The packed node at each end of a top; empty if trees are padded as a whole.
     entries: Vec<u32>,
     packed: PackedTrees,
-    /// The same in bytes, and in blocks, made when a kernel first asks for it; `None` where it does not fit.
+    /// The same as particular kernels walk it, made when one first asks for it; `None` where it does not fit.
     #[cfg(target_arch = "x86_64")]
     ranks: OnDemand<Ranks>,
+    #[cfg(target_arch = "x86_64")]
+    splits: OnDemand<Splits>,
     #[cfg(target_arch = "x86_64")]
     blocks: OnDemand<Blocks>,
 }
@@ -126,6 +128,8 @@ impl Padded {
             packed: trees,
             #[cfg(target_arch = "x86_64")]
             ranks: OnDemand(OnceLock::new()),
+            #[cfg(target_arch = "x86_64")]
+            splits: OnDemand(OnceLock::new()),
             #[cfg(target_arch = "x86_64")]
             blocks: OnDemand(OnceLock::new()),
         };
@@ -208,27 +212,19 @@ impl Padded {
         &self.packed
     }
 
-    /// Whether a kernel for forests in bytes can walk it.
-    pub(super) fn fits_into_bytes(&self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self.ranks().is_some();
-        #[cfg(not(target_arch = "x86_64"))]
-        false
-    }
-
-    /// Whether a kernel for forests in blocks can walk it.
-    pub(super) fn fits_into_blocks(&self) -> bool {
-        #[cfg(target_arch = "x86_64")]
-        return self.blocks().is_some();
-        #[cfg(not(target_arch = "x86_64"))]
-        false
-    }
-
+    /// In bytes, for 64 trees at once.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn ranks(&self) -> Option<&Ranks> {
         self.ranks.0.get_or_init(|| Ranks::new(self)).as_ref()
     }
 
+    /// In bytes, for many rows at once.
+    #[cfg(target_arch = "x86_64")]
+    pub(super) fn splits(&self) -> Option<&Splits> {
+        self.splits.0.get_or_init(|| Splits::new(self)).as_ref()
+    }
+
+    /// In blocks of four levels.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn blocks(&self) -> Option<&Blocks> {
         self.blocks.0.get_or_init(|| Blocks::new(&self.packed)).as_ref()

@@ -84,10 +84,7 @@ impl Ranks {
             return None;
         }
         let numbers = Numbers::of(padded);
-        let scales = numbers.scales();
-        if scales.len() > MAX_BYTES {
-            return None;
-        }
+        let scales = numbers.scales()?;
         let trees = padded.trees();
         let (values, leaves) = coded(padded.leaves())?;
         let never = [Bytes([0; 64]), Bytes([NEVER; 64])];
@@ -181,13 +178,13 @@ fn coded(of: &[f64]) -> Option<([f64; 256], Vec<u8>)> {
 }
 
 /// Which byte and rank stand for a slot and a threshold.
-struct Numbers {
+pub(super) struct Numbers {
     /// Each slot's first byte, and its thresholds in ascending order.
     slots: Vec<(usize, Vec<f32>)>,
 }
 
 impl Numbers {
-    fn of(padded: &Padded) -> Self {
+    pub(super) fn of(padded: &Padded) -> Self {
         let mut slots = vec![(0, Vec::new()); padded.slots()];
         for node in padded.iter().flat_map(|tree| &tree.nodes[1..]) {
             if node.threshold < f32::INFINITY {
@@ -205,8 +202,8 @@ impl Numbers {
         Self { slots }
     }
 
-    /// Each byte's thresholds; one without any if there is none at all.
-    fn scales(&self) -> Vec<Scale> {
+    /// Each byte's thresholds; one without any if there is none at all. `None` if there are more than a byte can name.
+    pub(super) fn scales(&self) -> Option<Vec<Scale>> {
         let of_slot = |(slot, (_, thresholds)): (usize, &(usize, Vec<f32>))| -> Vec<Scale> {
             thresholds.chunks(THRESHOLDS).map(|thresholds| Scale::of(slot, thresholds)).collect()
         };
@@ -214,10 +211,11 @@ impl Numbers {
         if scales.is_empty() {
             scales.push(Scale::of(0, &[]));
         }
-        scales
+        (scales.len() <= MAX_BYTES).then_some(scales)
     }
 
-    fn node(&self, slot: usize, threshold: f32) -> (u8, u8) {
+    /// The byte and the rank of a split.
+    pub(super) fn node(&self, slot: usize, threshold: f32) -> (u8, u8) {
         if threshold == f32::INFINITY {
             return (0, NEVER);
         }

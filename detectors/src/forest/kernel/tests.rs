@@ -116,8 +116,8 @@ fn expected(trees: &[Vec<TreeNode>], medians: &[f64], row: &[f64]) -> f64 {
     sum
 }
 
-fn compare(seed: u64, trees: usize, depth: u32, columns: usize, count: usize) {
-    compare_with(&mut Bits::new(seed), trees, depth, columns, count);
+fn compare(seed: u64, trees: usize, depth: u32, columns: usize, count: usize) -> IsolationForest {
+    compare_with(&mut Bits::new(seed), trees, depth, columns, count)
 }
 
 fn compare_with(bits: &mut Bits, trees: usize, depth: u32, columns: usize, count: usize) -> IsolationForest {
@@ -180,16 +180,49 @@ fn forests_of_eight_levels_fit_into_bytes() {
         let mut bits = Bits { state: (trees * columns) as u64, samples: 12 };
         let forest = compare_with(&mut bits, trees, 8, columns, 150);
         // (one tree alone may end above)
-        assert!(trees < 3 || forest.layout.0.fits_into_bytes(), "{trees} trees, {columns} columns");
+        assert!(trees < 3 || forest.layout.0.ranks().is_some(), "{trees} trees, {columns} columns");
     }
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
+fn forests_of_few_splits_are_compared_in_bytes() {
+    for depth in 0..=8 {
+        // One block of rows, and what is left over; with one byte of a row, and some.
+        for (trees, columns) in [(3, 1), (23, 5), (23, 70)] {
+            let mut bits = Bits { state: depth.into(), samples: 12 };
+            let forest = compare_with(&mut bits, trees, depth, columns, 300);
+            assert!(forest.layout.0.splits().is_some(), "depth {depth}, {trees} trees, {columns} columns");
+        }
+    }
+    let forest = compare_with(&mut Bits { state: 1, samples: 12 }, 9, 10, 5, 150);
+    assert!(forest.layout.0.splits().is_none(), "walking is quicker");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn forests_of_nine_to_twelve_levels_are_walked_in_blocks() {
+    for depth in 9..=12 {
+        // Slots of one register, of two, and more than these; more trees than one row is walked down in step.
+        for (trees, columns, fits) in [(9, 5, true), (9, 16, true), (9, 20, false), (130, 2, true)] {
+            let forest = compare(u64::from(depth), trees, depth, columns, 300);
+            assert_eq!(
+                forest.layout.0.blocks().is_some(),
+                fits,
+                "depth {depth}, {trees} trees, {columns} columns"
+            );
+        }
+    }
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
 fn what_does_not_fit_into_bytes_is_walked_otherwise() {
     // More kinds of leaves than a byte can name; more bytes than a byte can name.
     for (samples, trees, columns) in [(256, 23, 5), (12, 23, 290)] {
         let forest = compare_with(&mut Bits { state: 1, samples }, trees, 8, columns, 150);
-        assert!(!forest.layout.0.fits_into_bytes(), "{trees} trees, {columns} columns");
+        let layout = &forest.layout.0;
+        assert!(layout.ranks().is_none() && layout.splits().is_none(), "{trees} trees, {columns} columns");
         assert_ne!(forest.kernel(), "avx512-ranks", "{trees} trees, {columns} columns");
     }
 }

@@ -8,7 +8,7 @@ use super::padded::{LANES, Lanes, Padded};
 /// The most values of a block: 256 KiB, which the second-level cache holds. Tiles in step matter more than the first.
 const MAX_VALUES: usize = 65_536;
 /// The most tiles of a block.
-const MAX_TILES: usize = 256;
+const MAX_TILES: usize = 128;
 /// The most tiles where trees are small: more would not help.
 const MAX_TILES_WHOLE: usize = 8;
 
