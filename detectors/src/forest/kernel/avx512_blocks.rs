@@ -6,7 +6,7 @@
 
 use std::arch::x86_64::*;
 
-use super::blocks::{Block, Blocks, ENDS, MAX_SLOTS};
+use super::blocks::{Block, Blocks, ENDS, MAX_SLOTS, prefetch};
 use super::padded::{LANES, Lanes, Sums};
 
 /// Rows, or trees of one row, of a pass.
@@ -62,8 +62,13 @@ unsafe fn all_rows<const REGISTERS: usize>(
     }
     let mut found = vec![0.0; rows.len()];
     let mut walks = Walks::new();
+    // While rows walk down a tree, the next one is brought near, if they are enough to meet most of its blocks.
+    let passes = rows.len().div_ceil(IN_STEP);
+    let ahead = if rows.len() > 2 * blocks.of_a_tree() { blocks.of_a_tree().div_ceil(passes) } else { 0 };
     for tree in 0..blocks.trees() {
+        let mut next = blocks.all(tree + 1);
         for (rows, found) in rows.chunks(IN_STEP).zip(found.chunks_mut(IN_STEP)) {
+            prefetch(next.split_off(..ahead.min(next.len())).unwrap_or_default());
             // SAFETY: the forest has this tree.
             unsafe {
                 walks.walk::<REGISTERS, true>(blocks, tree, rows.len(), rows);

@@ -116,11 +116,29 @@ impl Blocks {
         self.blocks.len() / self.of_a_tree()
     }
 
+    /// All blocks of a tree; none if there is no such tree.
+    pub(super) fn all(&self, tree: usize) -> &[Block] {
+        self.blocks.chunks_exact(self.of_a_tree()).nth(tree).unwrap_or_default()
+    }
+
     /// The blocks of a tree that exists; those of the next tree are [`Blocks::of_a_tree`] further on.
     pub(super) fn tree(&self, tree: usize) -> Tree {
         let first = self.blocks[tree * self.of_a_tree()..].as_ptr();
         let seconds = first.wrapping_add(1);
         Tree { first, seconds, thirds: seconds.wrapping_add(self.seconds) }
+    }
+}
+
+/// Asks the processor to bring blocks into its second-level cache; nothing waits for it.
+#[inline]
+pub(super) fn prefetch(blocks: &[Block]) {
+    use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+    for Block { thresholds, slots, .. } in blocks {
+        // SAFETY: a hint, which may name any address.
+        unsafe {
+            _mm_prefetch::<_MM_HINT_T1>(thresholds.as_ptr().cast());
+            _mm_prefetch::<_MM_HINT_T1>(slots.as_ptr().cast());
+        }
     }
 }
 
