@@ -69,9 +69,8 @@ bench: ## scoring and fitting beside other isolation forests in the same run, 15
 fuzz: ## damaged model files, imports, trees, CSV and request bodies, a minute each (FUZZ_SECONDS)
 	@hack/fuzz.sh
 
-miri: ## the portable scoring kernel under Miri, some minutes; needs a nightly toolchain with Miri
-	@MIRIFLAGS="-Zmiri-disable-isolation -Zmiri-disable-stacked-borrows" \
-		cargo +nightly miri test --locked -p detectors --lib every_depth
+miri: ## the portable scoring kernel under Miri, a minute or two; needs a nightly toolchain with miri and rust-src
+	@MIRIFLAGS=-Zmiri-disable-isolation cargo +nightly miri test --locked -p detectors --lib every_depth
 
 bench-serving: ## what a request costs, beside a FastAPI service in the same run; needs two quiet cores
 	@hack/bench-serving.sh
