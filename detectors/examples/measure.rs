@@ -25,6 +25,8 @@ struct State {
     forest: Option<(IsolationForest, f64)>,
     values: Vec<f32>,
     columns: usize,
+    /// How many were fitted: each has a seed and rows of its own, as that of others would still be in the caches.
+    fits: u64,
     /// The rows once more, as training takes them.
     table: Option<CheckedMatrix>,
     scores: Vec<f64>,
@@ -63,7 +65,7 @@ impl State {
             ["one", rows, name] => self.one(number(rows), self.kernel(name)),
             ["cold", rows, name] => self.cold(number(rows), self.kernel(name)),
             ["explain", rows] => self.explain(number(rows)),
-            ["fit", trees, sample] => self.fit(&config(trees, sample)),
+            ["fit", trees, sample] => self.fit(config(trees, sample)),
             ["train", trees, sample] => self.train(config(trees, sample)),
             ["served", rows] => self.served(number(rows)),
             ["kernels"] => {
@@ -187,7 +189,9 @@ impl State {
         (0..self.columns).map(|column| format!("c{column}")).collect()
     }
 
-    fn fit(&mut self, config: &IsolationForestConfig) -> String {
+    fn fit(&mut self, config: IsolationForestConfig) -> String {
+        let config = IsolationForestConfig { seed: self.fits, ..config };
+        self.fits += 1;
         let (names, table, parameters) = (self.names(), self.table(), config.check().unwrap());
         time(|| drop(black_box(IsolationForest::fit(&parameters, &names, table).unwrap()))).to_string()
     }

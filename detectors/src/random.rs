@@ -63,13 +63,29 @@ impl Urn {
     /// Fills `drawn` with `count` ≤ n different numbers, the head of the shuffled 0..n, which depends on the generator
     /// alone and not on earlier draws.
     pub(crate) fn draw(&mut self, count: u32, random: &mut Random, drawn: &mut Vec<u32>) {
+        self.draw_each(count, random, drawn, |_| ());
+    }
+
+    /// [`Urn::draw`], which tells `with` each number as soon as it is known.
+    pub(crate) fn draw_each(
+        &mut self,
+        count: u32,
+        random: &mut Random,
+        drawn: &mut Vec<u32>,
+        mut with: impl FnMut(u32),
+    ) {
         self.moved.clear(count as usize);
+        // What stands at the first places, drawn or not, stands here; what was moved behind them, in the table.
         drawn.clear();
-        drawn.reserve(count as usize);
-        for at in 0..count {
-            let other = at + random.below(self.n - at);
-            let here = self.moved.get(at);
-            drawn.push(self.moved.replace(other, here));
+        drawn.extend(0..count);
+        for at in 0..count as usize {
+            let other = at as u32 + random.below(self.n - at as u32);
+            let here = drawn[at];
+            drawn[at] = match drawn.get_mut(other as usize) {
+                Some(there) => std::mem::replace(there, here),
+                None => self.moved.replace(other, here),
+            };
+            with(drawn[at]);
         }
     }
 }
@@ -101,13 +117,6 @@ impl Moved {
             at = (at + 1) & (self.entries.len() - 1);
         }
         at
-    }
-
-    fn get(&self, place: u32) -> u32 {
-        match self.entries[self.find(place)] {
-            (Self::NONE, _) => place,
-            (_, number) => number,
-        }
     }
 
     /// Puts a number in a place and returns what stood there.

@@ -87,19 +87,20 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Draws a tree's rows and columns.
+    /// Draws a tree's rows and columns. Rows are asked for one after the other: as many at once would wait for each other.
     fn draw(&mut self, random: &mut Random) {
+        let rows = self.rows;
+        let ask = |row: u32| prefetch(rows.row(row as usize));
         if self.bootstrap {
-            let n = self.rows.rows() as u32;
+            let n = rows.rows() as u32;
             self.drawn_rows.clear();
-            self.drawn_rows.extend((0..self.max_samples).map(|_| random.below(n)));
+            self.drawn_rows.extend((0..self.max_samples).map(|_| random.below(n)).inspect(|&row| ask(row)));
         } else {
-            self.row_urn.draw(self.max_samples, random, &mut self.drawn_rows);
+            self.row_urn.draw_each(self.max_samples, random, &mut self.drawn_rows, ask);
         }
         if self.drawn_columns.len() < self.medians.len() {
             self.column_urn.draw(self.drawn_columns.len() as u32, random, &mut self.drawn_columns);
         }
-        self.drawn_rows.iter().for_each(|&row| prefetch(self.rows.row(row as usize)));
     }
 
     /// Copies what was drawn last.
@@ -129,6 +130,8 @@ struct Grower {
     /// The sample's columns. In a node with `live` columns, those from `live` on are known to be constant in it, and
     /// then in all nodes below.
     candidates: Vec<u32>,
+    /// As many as rows.
+    picked: Vec<f32>,
 }
 
 /// One tree that is being grown.
@@ -137,6 +140,8 @@ struct Growth<'a> {
     random: &'a mut Random,
     members: &'a mut [u32],
     candidates: &'a mut [u32],
+    /// The values of the column that was drawn last, of a node's rows in the order of `members`.
+    picked: &'a mut [f32],
     height_limit: u32,
     /// Whether values may be missing.
     routes: bool,
@@ -161,11 +166,13 @@ impl Grower {
         self.members.extend((0..sample.rows).map(|row| row * width));
         self.candidates.clear();
         self.candidates.extend(0..width);
+        self.picked.resize(sample.rows as usize, 0.0);
         let mut growth = Growth {
             sample,
             random,
             members: &mut self.members,
             candidates: &mut self.candidates,
+            picked: &mut self.picked,
             height_limit: height_limit(sample.rows),
             routes,
             nodes: Vec::with_capacity(2 * sample.rows as usize),
@@ -184,10 +191,10 @@ impl Growth<'_> {
             return position as u32;
         }
         if let Some(Split { column, threshold, live, missing_left }) = self.draw_split(begin, end, live) {
-            let (values, members) = (&self.sample.values, &mut self.members[begin..end]);
+            let members = &mut self.members[begin..end];
             let count = match missing_left {
-                Some(true) => partition_lacking(values, members, column, threshold),
-                _ => partition(values, members, column, threshold),
+                Some(true) => partition(members, self.picked, |value| value <= threshold || value.is_nan()),
+                _ => partition(members, self.picked, |value| value <= threshold),
             };
             let middle = begin + count;
             let more_left = 2 * count > end - begin;
@@ -202,18 +209,20 @@ impl Growth<'_> {
 
     /// A column and a threshold that leave rows on both sides; `None` if all columns are constant.
     fn draw_split(&mut self, begin: usize, end: usize, mut live: usize) -> Option<Split> {
+        let members = &self.members[begin..end];
         while live > 0 {
             let drawn = self.random.below(live as u32) as usize;
             let column = self.candidates[drawn];
-            let (min, max) = range(&self.sample.values, &self.members[begin..end], column);
+            let (min, max) = pick(&self.sample.values, members, column, self.picked);
+            let lacks = || self.picked[..members.len()].iter().any(|value| value.is_nan());
             if min < max {
                 let threshold = draw_threshold(self.random, min, max);
-                let lacking = self.routes && lacks(&self.sample.values, &self.members[begin..end], column);
+                let lacking = self.routes && lacks();
                 let missing_left = lacking.then(|| self.random.below(2) == 1);
                 return Some(Split { column, threshold, live, missing_left });
             }
             // Where the values there are are equal, only the missing ones can go the other way.
-            if min == max && self.routes && lacks(&self.sample.values, &self.members[begin..end], column) {
+            if min == max && self.routes && lacks() {
                 return Some(Split { column, threshold: min, live, missing_left: Some(false) });
             }
             live -= 1;
@@ -231,39 +240,25 @@ fn draw_threshold(random: &mut Random, min: f32, max: f32) -> f32 {
     if threshold < max { threshold } else { min }
 }
 
-/// The smallest and the largest value of a column over some rows.
-fn range(values: &[f32], members: &[u32], column: u32) -> (f32, f32) {
-    members.iter().fold((f32::INFINITY, f32::NEG_INFINITY), |(min, max), &row| {
+/// Copies the values of a column of some rows and returns the smallest and the largest.
+fn pick(values: &[f32], members: &[u32], column: u32, picked: &mut [f32]) -> (f32, f32) {
+    let (mut min, mut max) = (f32::INFINITY, f32::NEG_INFINITY);
+    for (&row, to) in members.iter().zip(picked) {
         let value = values[(row + column) as usize];
-        (if value < min { value } else { min }, if value > max { value } else { max })
-    })
-}
-
-/// Whether some rows lack a value of a column.
-fn lacks(values: &[f32], members: &[u32], column: u32) -> bool {
-    members.iter().any(|&row| values[(row + column) as usize].is_nan())
-}
-
-/// [`partition`] where missing values go left.
-fn partition_lacking(values: &[f32], members: &mut [u32], column: u32, threshold: f32) -> usize {
-    let mut left = 0;
-    for at in 0..members.len() {
-        let row = members[at];
-        members.swap(at, left);
-        let value = values[(row + column) as usize];
-        left += usize::from(value <= threshold || value.is_nan());
+        *to = value;
+        min = if value < min { value } else { min };
+        max = if value > max { value } else { max };
     }
-    left
+    (min, max)
 }
 
 /// Moves the rows that go left before those that go right; returns how many go left. Without branches: nobody could
 /// guess them.
-fn partition(values: &[f32], members: &mut [u32], column: u32, threshold: f32) -> usize {
+fn partition(members: &mut [u32], picked: &[f32], goes_left: impl Fn(f32) -> bool) -> usize {
     let mut left = 0;
-    for at in 0..members.len() {
-        let row = members[at];
+    for (at, &value) in (0..members.len()).zip(picked) {
         members.swap(at, left);
-        left += usize::from(values[(row + column) as usize] <= threshold);
+        left += usize::from(goes_left(value));
     }
     left
 }

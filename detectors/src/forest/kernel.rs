@@ -54,12 +54,14 @@ pub(super) const STACK_SLOTS: usize = 256;
 #[inline(always)]
 pub(super) fn prefetch(row: &[f64]) {
     #[cfg(target_arch = "x86_64")]
-    for line in row.chunks(8).take(16) {
+    {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        // SAFETY: a hint, which may name any address. (A row may begin in the midst of a line: its end is in another.)
-        unsafe {
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().cast());
-            _mm_prefetch::<_MM_HINT_T0>(line.as_ptr().add(line.len() - 1).cast());
+        // Each of its cache lines once.
+        let before = row.as_ptr().addr() % 64;
+        let line = row.as_ptr().cast::<i8>().wrapping_sub(before);
+        for at in (0..before + size_of_val(row)).step_by(64).take(16) {
+            // SAFETY: a hint, which may name any address.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.wrapping_add(at)) };
         }
     }
 }

@@ -236,7 +236,8 @@ impl PackedTrees {
         let begin = self.nodes.len();
         let mut depth = 0;
         // Positions in `tree` and depths, in the order in which they are laid out.
-        let mut order = vec![(0, 0)];
+        let mut order = Vec::with_capacity(tree.len());
+        order.push((0, 0));
         let mut seen = vec![false; tree.len()];
         seen[0] = true;
         while let Some(&(at, node_depth)) = order.get(self.nodes.len() - begin) {
