@@ -36,7 +36,7 @@ pub use imported::{ImportedForest, ImportedTree, Unusual};
 pub use kernel::Kernel;
 #[cfg(test)]
 pub(crate) use kernel::widths;
-pub(crate) use kernel::{Work, wide};
+pub(crate) use kernel::{Lanes, Work, transpose, wide};
 pub use path_length::average_path_length;
 pub use tree::{ForestError, MAX_COLUMNS, MAX_DEPTH, TreeNode, round_down_to_f32};
 

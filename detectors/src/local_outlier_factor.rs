@@ -9,7 +9,7 @@
 //! has its density without itself. Exactly k neighbours are taken, of equally distant ones the first. The model
 //! contains its reference rows.
 
-use ndarray::{ArrayView1, ArrayView2};
+use ndarray::ArrayView2;
 
 use crate::columns;
 use crate::config::NeighborsParameters;
@@ -108,11 +108,6 @@ impl LocalOutlierFactor {
         let densities = nearest.references().map(|reference| self.densities[reference as usize]);
         densities.sum::<f64>() / count as f64 * self.reachability(nearest)
     }
-
-    fn outlyingness(&self, row: ArrayView1<'_, f64>, itself: Option<u32>) -> f64 {
-        let nearest = |row: &[f32]| self.references.nearest(row, self.neighbors, itself);
-        self.references.with_scaled(row, |row| self.factor(&nearest(row)))
-    }
 }
 
 impl Detector for LocalOutlierFactor {
@@ -135,21 +130,21 @@ impl Detector for LocalOutlierFactor {
     }
 
     fn measure_row(&self, row: &[f64]) -> f64 {
-        0.0 - self.outlyingness(row.into(), None)
+        let nearest = |row: &[f32]| self.references.nearest(row, self.neighbors, None);
+        0.0 - self.references.with_scaled(row.into(), |row| self.factor(&nearest(row)))
     }
 
     fn measure(&self, rows: ArrayView2<'_, f64>, measures: &mut [f64]) {
         assert_eq!(rows.nrows(), measures.len(), "one measure for each row");
-        for (row, to) in rows.rows().into_iter().zip(measures) {
-            *to = 0.0 - self.outlyingness(row, None);
-        }
+        let take = |row: usize, nearest: &Nearest| measures[row] = 0.0 - self.factor(nearest);
+        self.references.nearest_to_each(rows, self.neighbors, |_| None, take);
     }
 
     fn measure_training(&self, rows: ArrayView2<'_, f64>, at: &[u32], measures: &mut [f64]) {
         assert_eq!([rows.nrows(), at.len()], [measures.len(); 2], "one measure and one place for each row");
-        for ((row, &place), to) in rows.rows().into_iter().zip(at).zip(measures) {
-            *to = 0.0 - self.outlyingness(row, self.references.at_place(place));
-        }
+        let itself = |row: usize| self.references.at_place(at[row]);
+        let take = |row: usize, nearest: &Nearest| measures[row] = 0.0 - self.factor(nearest);
+        self.references.nearest_to_each(rows, self.neighbors, itself, take);
     }
 
     /// What the factor is above 1, shared among the columns by their squared differences from the neighbours.

@@ -5,7 +5,7 @@
 //! of differences taken in 64 bits and summed column by column, so that every machine gets the same bits. How the
 //! nearest are found: see [`search`].
 
-use ndarray::ArrayView1;
+use ndarray::{ArrayView1, ArrayView2, Axis};
 
 use crate::config::NeighborsParameters;
 use crate::matrix::CheckedMatrix;
@@ -16,6 +16,7 @@ use crate::scratch::with_scratch;
 mod search;
 
 pub(crate) use search::Nearest;
+use search::ROWS;
 
 /// References where nothing else is asked for.
 pub(crate) const USUAL_REFERENCES: usize = 1_024;
@@ -37,6 +38,9 @@ pub(crate) struct References {
     /// R / 16 blocks, and an even number, of d entries, each with one column of 16 references. What fills the last ones is
     /// infinitely far.
     blocks: Vec<[f32; LANES]>,
+    /// The same, reference after reference.
+    rows: Vec<f32>,
+    halves: search::OfReferences,
     /// Where the references were in the training table, ascending. Known after a fit only.
     places: Vec<u32>,
 }
@@ -64,7 +68,7 @@ impl References {
             row.iter().zip(&scales).map(|(&value, scale)| scale.apply_f32(value)).collect::<Vec<f32>>()
         };
         let values: Vec<f32> = places.iter().flat_map(scaled).collect();
-        Self { count, blocks: into_blocks(&values, rows.columns()), scales, places }
+        Self::new(scales, values, places)
     }
 
     /// From stored parts, the references row by row; an error in words if they are not references.
@@ -79,8 +83,14 @@ impl References {
         if !values.iter().all(|value| value.is_finite()) {
             return Err("a reference has a value that is not finite".to_owned());
         }
-        let count = values.len() / columns;
-        Ok(Self { count, blocks: into_blocks(values, columns), scales, places: Vec::new() })
+        Ok(Self::new(scales, values.to_vec(), Vec::new()))
+    }
+
+    fn new(scales: Vec<Scale>, rows: Vec<f32>, places: Vec<u32>) -> Self {
+        let columns = scales.len();
+        let blocks = into_blocks(&rows, columns);
+        let halves = search::OfReferences::new(&rows, columns, blocks.len() / columns);
+        Self { scales, count: rows.len() / columns, blocks, rows, halves, places }
     }
 
     pub(crate) fn scales(&self) -> &[Scale] {
@@ -104,7 +114,7 @@ impl References {
 
     /// One column of one reference.
     pub(crate) fn value(&self, reference: usize, column: usize) -> f32 {
-        self.blocks[reference / LANES * self.columns() + column][reference % LANES]
+        self.rows[reference * self.columns() + column]
     }
 
     /// The reference that the row at this place of the training table is, if it is one.
@@ -121,10 +131,14 @@ impl References {
     pub(crate) fn with_scaled<R>(&self, row: ArrayView1<'_, f64>, work: impl FnOnce(&[f32]) -> R) -> R {
         assert_eq!(row.len(), self.columns(), "a row has all columns");
         with_scratch(self.columns(), |scaled| {
-            let columns = row.iter().zip(&self.scales);
-            scaled.iter_mut().zip(columns).for_each(|(to, (&value, scale))| *to = scale.apply_f32(value));
+            self.scale(row, scaled);
             work(scaled)
         })
+    }
+
+    fn scale(&self, row: ArrayView1<'_, f64>, scaled: &mut [f32]) {
+        let columns = row.iter().zip(&self.scales);
+        scaled.iter_mut().zip(columns).for_each(|(to, (&value, scale))| *to = scale.apply_f32(value));
     }
 
     /// A reference as a row, scaled.
@@ -139,6 +153,33 @@ impl References {
     /// The nearest references to a scaled row, without one of them if that is the row itself.
     pub(crate) fn nearest(&self, row: &[f32], wanted: usize, itself: Option<u32>) -> Nearest {
         search::nearest(self, row, wanted, itself)
+    }
+
+    /// Hands over the nearest references to each row of a matrix and the row's number; `itself` tells which reference a row is.
+    pub(crate) fn nearest_to_each(
+        &self,
+        rows: ArrayView2<'_, f64>,
+        wanted: usize,
+        itself: impl Fn(usize) -> Option<u32>,
+        mut take: impl FnMut(usize, &Nearest),
+    ) {
+        assert_eq!(rows.ncols(), self.columns(), "a row has all columns");
+        let mut scaled = vec![0.0; ROWS * self.columns()];
+        let mut tile = search::Tile::new(self);
+        for (tile_at, rows) in rows.axis_chunks_iter(Axis(0), ROWS).enumerate() {
+            let scaled = &mut scaled[..rows.len()];
+            for (row, scaled) in rows.rows().into_iter().zip(scaled.chunks_exact_mut(self.columns())) {
+                self.scale(row, scaled);
+            }
+            let first = tile_at * ROWS;
+            tile.nearest(
+                self,
+                scaled,
+                wanted,
+                |at| itself(first + at),
+                |at, nearest| take(first + at, nearest),
+            );
+        }
     }
 
     /// Shares `whole` among the columns by the squared differences from a scaled row to its neighbours: equally if there

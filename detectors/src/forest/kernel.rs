@@ -41,8 +41,9 @@ use ndarray::{ArrayView2, Axis};
 use super::tree::PackedTrees;
 
 pub use choice::Kernel;
-pub(super) use padded::{LANES, Lanes, Padded};
-pub(super) use transpose::transpose;
+pub(crate) use padded::Lanes;
+pub(super) use padded::{LANES, Padded};
+pub(crate) use transpose::transpose;
 #[cfg(test)]
 pub(crate) use wide::widths;
 pub(crate) use wide::{Work, wide};

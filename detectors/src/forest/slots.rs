@@ -117,13 +117,16 @@ impl<V: Copy + Into<f64>> Work for ReadTile<'_, V> {
                 *centred = (value.into() - median) as f32;
             }
         }
+        let centred = &*centred;
+        let mut rows = [centred; LANES];
+        rows.iter_mut().zip(centred.chunks_exact(columns)).for_each(|(to, row)| *to = row);
         let mut begin = usize::MAX;
         let mut block = [Lanes::default(); LANES];
         for (values, slot) in values.iter_mut().zip(&slots.slots) {
             let column = slot.column as usize;
             if begin != column / LANES * LANES {
                 begin = column / LANES * LANES;
-                transpose(centred, columns, begin, &mut block);
+                transpose(&rows, begin, &mut block);
             }
             let (mut column, missing) = (block[column % LANES], slot.missing);
             for value in &mut column.0 {

@@ -32,22 +32,59 @@ fn holds(values: &[f32], row: &[f32], wanted: usize, itself: Option<u32>) {
     let references = references(values, row.len());
     let expected = sorted(values, row, wanted, itself);
     assert_eq!(found(&nearest(&references, row, wanted, itself)), expected);
+    let blocks = references.halves.blocks.len();
+    let half = half_square(row);
+    let other = &values[..row.len()];
+    let rows: Vec<[f32; ROWS]> =
+        row.iter().zip(other).map(|(&value, &other)| [value, other, value, value]).collect();
+    let halves = [half, half_square(other), half, half];
     for at in 0..widths::<Search<'_>>().len() {
-        let nearest = with_blocks(references.blocks.len() / row.len(), |near, candidates| {
-            widths()[at](Search { references: &references, row, wanted, itself, near, candidates })
-        });
-        assert_eq!(found(&nearest), expected);
+        let found_by = |near: &mut [[f32; LANES]], half| {
+            let candidates = &mut vec![0; blocks * LANES + 1];
+            widths()[at](Search { references: &references, row, half, wanted, itself, near, candidates })
+        };
+        let mut near = vec![[0.0; LANES]; ROWS * blocks];
+        assert_eq!(found(&found_by(&mut near[..blocks], None)), expected);
+        // Beside others, too, and in every place.
+        widths()[at](Halves { references: &references, rows: &rows, halves, near: &mut near });
+        for (place, near) in near.chunks_exact_mut(blocks).enumerate().filter(|(place, _)| *place != 1) {
+            assert_eq!(found(&found_by(near, Some(half))), expected, "place {place}");
+        }
     }
+    let mut tile = Tile::new(&references);
+    tile.nearest(
+        &references,
+        &[row, row].concat(),
+        wanted,
+        |_| itself,
+        |_, nearest| assert_eq!(found(nearest), expected),
+    );
     // However close the bound is, the limit leaves room for them.
-    let mut near = vec![[0.0; LANES]; references.blocks.len() / row.len()];
-    compare(row, &references.blocks, &mut near);
-    let near = &near.as_flattened()[..references.count];
-    let mut others: Vec<f32> = near.to_vec();
-    itself.iter().for_each(|&itself| _ = others.remove(itself as usize));
-    others.sort_unstable_by(f32::total_cmp);
-    if let Some(last) = expected.len().checked_sub(1) {
-        let limit = limit(others[last], row.len());
-        assert!(expected.iter().all(|(_, reference)| near[*reference as usize] <= limit));
+    let leaves_room = |near: &[[f32; LANES]], limit: &dyn Fn(f32) -> f32| {
+        let near = &near.as_flattened()[..references.count];
+        let mut others: Vec<f32> = near.to_vec();
+        itself.iter().for_each(|&itself| _ = others.remove(itself as usize));
+        others.sort_unstable_by(f32::total_cmp);
+        if let Some(last) = expected.len().checked_sub(1) {
+            let limit = limit(others[last]);
+            assert!(expected.iter().all(|(_, reference)| near[*reference as usize] <= limit));
+        }
+    };
+    let mut near = vec![[0.0; LANES]; ROWS * blocks];
+    compare(row, &references.blocks, &mut near[..blocks]);
+    leaves_room(&near, &|bound| limit_of_squares(bound, row.len()));
+    if references.halves.bounded && half <= LARGEST_HALF {
+        Halves { references: &references, rows: &rows, halves, near: &mut near }.run();
+        leaves_room(&near, &|bound| limit_of_halves(bound, half, row.len()));
+        // They are no farther than the references are, and hardly nearer.
+        for (near, reference) in near.as_flattened().iter().zip(values.chunks_exact(row.len())) {
+            let difference = |(value, other): (&f32, &f32)| f64::from(*value) - f64::from(*other);
+            let squares = row.iter().zip(reference).map(difference).map(|difference| difference * difference);
+            let exact = squares.sum::<f64>() / 2.0 * (1.0 + 1e-12) + 1e-38;
+            let lowest =
+                exact - 2.0 * share(row.len()) * (half + half_square(reference)) * (1.0 + 1e-6) - 2e-38;
+            assert!((lowest..=exact).contains(&f64::from(*near)), "{near} not in {lowest}..={exact}");
+        }
     }
 }
 
@@ -120,9 +157,38 @@ fn of_many_references_few_are_compared_in_64_bits() {
     with_blocks(references.blocks.len() / 2, |near, candidates| {
         compare(&row, &references.blocks, near);
         let least = least(near);
-        let limit = limit(bound(&least, 20), 2);
+        let limit = limit_of_squares(bound(&least, 20), 2);
         assert!((20..40).contains(&gather(near.as_flattened(), &least, limit, candidates)));
     });
+}
+
+#[test]
+fn of_scaled_references_few_are_compared_in_64_bits() {
+    for columns in [2, 10, 100] {
+        let value = |at: u32| (at.wrapping_mul(2_654_435_761) >> 8) as f32 / (1 << 22) as f32 - 2.0;
+        let values: Vec<f32> = (0..1_024 * columns as u32).map(value).collect();
+        let references = references(&values, columns);
+        let row: Vec<f32> = (0..columns as u32).map(|column| value(column * 77 + 5)).collect();
+        let (rows, half): (Vec<[f32; ROWS]>, _) =
+            (row.iter().map(|&value| [value; ROWS]).collect(), half_square(&row));
+        let blocks = references.halves.blocks.len();
+        let mut near = vec![[0.0; LANES]; ROWS * blocks];
+        Halves { references: &references, rows: &rows, halves: [half; ROWS], near: &mut near }.run();
+        let near = &near[..blocks];
+        let least = least(near);
+        let limit = limit_of_halves(bound(&least, 20), half, columns);
+        let count = gather(near.as_flattened(), &least, limit, &mut vec![0; blocks * LANES + 1]);
+        assert!((20..40).contains(&count), "{columns} columns: {count}");
+    }
+}
+
+#[test]
+fn rows_near_each_other_and_far_from_the_medians_are_told_apart() {
+    // Products of 32 bits do not tell them apart; differences do.
+    let values: Vec<f32> = (0..2_048).map(|at| 1e6 + (at % 1_013) as f32).collect();
+    holds(&values, &[1e6 + 7.0, 1e6 + 500.0], 20, Some(3));
+    holds(&values, &[1e6 + 7.0, 1e6 + 500.0], 100, None);
+    holds(&values, &[0.0, 1.0], 20, None);
 }
 
 #[test]
@@ -135,6 +201,7 @@ fn equal_references_are_taken_in_their_order_however_many_they_are() {
 
 #[test]
 fn rows_beyond_every_reference_are_compared_in_64_bits() {
+    // (1e20 and more are too large for halves)
     let values: Vec<f32> = (0..1_500).map(|at| at as f32).collect();
     for far in [1e10, 1e18, 1e20, f32::MAX] {
         holds(&values, &[far, 0.0, -far], 20, None);
