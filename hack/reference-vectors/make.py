@@ -1,7 +1,8 @@
 """Reference vectors: training rows, query rows and the outlyingness each detector must give to both.
 
 Written from the papers and the definitions in docs/detectors.md, not from the Rust code, in plain numpy: no step is
-shared with what it checks. Every function takes training rows and returns a function of rows.
+shared with what it checks. Every function takes training rows and returns a function of rows. Run by make.sh, as
+`make.py FOLDER` with numpy; the same script gives the same bytes.
 """
 
 import gzip
