@@ -2,8 +2,8 @@
 //! and a row's leaf values are added in f64 in the order of the trees.
 //!
 //! The one module that may use `unsafe`, for the instructions of particular processors. It relies on nothing but the
-//! invariants of [`Padded`], whose constructor checks every index, and on the processor's features, which
-//! [`choice`] and [`wide`](mod@wide) ask for. The latter serves all detectors.
+//! invariants of [`Padded`] and of what is made of it ([`blocks`], [`splits`], [`ranks`]), whose constructors check every
+//! index, and on the processor's features, which [`choice`] and [`wide`](mod@wide) ask for. The latter serves all detectors.
 #![allow(unsafe_code, reason = "instructions of particular processors; see above for what it relies on")]
 
 #[cfg(target_arch = "x86_64")]
@@ -53,6 +53,10 @@ pub(super) const STACK_SLOTS: usize = 256;
 
 /// Asks the processor to bring the beginning of a row, up to 1 KiB, into its caches; nothing waits for it.
 #[inline(always)]
+#[cfg_attr(
+    not(target_arch = "x86_64"),
+    expect(unused_variables, reason = "other processors are told nothing")
+)]
 pub(super) fn prefetch(row: &[f64]) {
     #[cfg(target_arch = "x86_64")]
     {
@@ -87,7 +91,9 @@ impl Layout {
 
     /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.
     pub(super) fn rows_in_step(&self) -> usize {
-        (2 * tiles::tiles(&self.0) - 1) * LANES
+        // (more tiles than these are more of the same)
+        const MOST: usize = 32;
+        (2 * tiles::tiles(&self.0).min(MOST) - 1) * LANES
     }
 
     /// The sum of path lengths of one row of all columns.

@@ -21,6 +21,8 @@ use crate::forest::{Lanes, Work, transpose, wide};
 pub(super) const ROWS: usize = 4;
 /// Rows and references with larger halves are compared by their differences: no sum of theirs overflows up to here.
 const LARGEST_HALF: f64 = 1e37;
+/// Rows of more columns, a million, are compared by their differences: the proof above takes ε to be small.
+const LARGEST_SHARE: f64 = 0.125;
 /// How far the limit may be above the bound before differences are squared instead.
 const MOST_ROOM: f32 = 1.25;
 /// Groups of references of which each gives its nearest: no fewer than neighbours are asked for, and several times the
@@ -62,13 +64,13 @@ impl OfReferences {
     /// Of references row after row.
     pub(super) fn new(values: &[f32], columns: usize, blocks: usize) -> Self {
         let halves: Vec<f64> = values.chunks_exact(columns).map(half_square).collect();
-        let share = 1.0 - share(columns);
+        let kept = 1.0 - share(columns);
         let block = |block: usize| {
             std::array::from_fn(|lane| {
-                halves.get(block * LANES + lane).map_or(0.0, |half| (half * share) as f32)
+                halves.get(block * LANES + lane).map_or(0.0, |half| (half * kept) as f32)
             })
         };
-        let bounded = halves.iter().all(|half| *half <= LARGEST_HALF);
+        let bounded = share(columns) <= LARGEST_SHARE && halves.iter().all(|half| *half <= LARGEST_HALF);
         Self { blocks: (0..blocks).map(block).collect(), bounded }
     }
 }
@@ -250,8 +252,7 @@ impl Work for Search<'_> {
     }
 }
 
-/// The nearest of each group, after what is at nothing's distance was made so: neither is at most anything, not the row
-/// itself, and not what fills the last blocks.
+/// Sets the row itself and what fills the last blocks to NaN, which is at most nothing, and returns the nearest of each group.
 #[inline(always)]
 fn least_of(near: &mut [[f32; LANES]], count: usize, itself: Option<u32>) -> [f32; GROUPS] {
     itself.iter().for_each(|&itself| near.as_flattened_mut()[itself as usize] = f32::NAN);

@@ -94,6 +94,10 @@ fn add_leaves(values: &[f64; 256], chosen: &Column, sums: &mut [Sums]) {
 }
 
 /// How many of a byte's thresholds each of 16 values exceeds, less 128, since bytes are compared as signed.
+///
+/// # Safety
+///
+/// Here and below: the processor has AVX2, and `heap` the nodes of the scale's levels.
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn rank(scale: &Scale, values: &Lanes) -> __m128i {
@@ -140,6 +144,7 @@ unsafe fn rank_of_8(scale: &Scale, values: __m256) -> __m256i {
 #[inline]
 #[target_feature(enable = "avx2")]
 unsafe fn of_8(heap: *const f32, at: __m256i) -> __m256 {
+    // SAFETY: the caller's.
     unsafe { _mm256_permutevar8x32_ps(_mm256_load_ps(heap), at) }
 }
 
@@ -151,6 +156,7 @@ macro_rules! of_twice_as_many {
         unsafe fn $name(heap: *const f32, at: __m256i) -> __m256 {
             // The bit becomes the sign.
             let high = _mm256_slli_epi32::<{ ($count as u32 / 2).leading_zeros() as i32 }>(at);
+            // SAFETY: the caller's.
             unsafe {
                 let (near, far) = ($half(heap, at), $half(heap.add($count / 2), at));
                 _mm256_blendv_ps(near, far, _mm256_castsi256_ps(high))

@@ -57,6 +57,7 @@ impl Kernel {
 
     /// Adds the leaf values of all trees for the rows of all tiles.
     pub(super) fn sums(self, padded: &Padded, values: &[Lanes], sums: &mut [Sums]) {
+        debug_assert!(sums.iter().all(|sums| sums.0 == [0.0; LANES]), "some kernels add, some write");
         assert_eq!(values.len(), padded.stride() * sums.len(), "every tile has its values");
         (self.sums)(padded, values, sums);
     }
@@ -104,7 +105,7 @@ impl Kind {
 
     /// A forest of this kind on which kernels are tested.
     fn forest(self, columns: usize) -> Padded {
-        // Leaves of more different sizes than a byte can name are for none of the particular kinds.
+        // Seven levels are no blocks; leaves of more different sizes than a byte can name are neither ranks nor splits.
         let (levels, trees, sizes) = match self {
             Self::Ranks => (8, TREES, 1),
             Self::Splits => (7, TREES, 1),
