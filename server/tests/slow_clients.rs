@@ -3,6 +3,7 @@
 //! mean little: the crowd takes the cores that server and honest client need. `make bench-serving` keeps them apart.
 
 #![expect(clippy::unwrap_used, reason = "helpers of a test fail it")]
+#![expect(clippy::print_stdout, reason = "memory and times are to be seen")]
 
 mod common;
 
@@ -29,7 +30,6 @@ const MOST_MEMORY: u64 = 64 << 20;
 const MOST_MEMORY_WITH_TLS: u64 = MOST_MEMORY + 1_088 * (16 << 10);
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Ways to be slow.
 const HEAD: &str = "POST /prediction HTTP/1.1\r\nhost: test\r\nx-filler: ";
 const BODY: &str = "POST /prediction HTTP/1.1\r\nhost: test\r\ncontent-length: 100000\r\n\r\n[";
 const LINES: &str = "POST /predictions HTTP/1.1\r\nhost: test\r\ncontent-type: application/x-ndjson\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -41,10 +41,13 @@ const KEY: &str = include_str!("../src/tests/tls/first.key");
 /// The crowds of this file come one after another.
 static ONE_CROWD: Mutex<()> = Mutex::new(());
 
-/// How many ways there are to be slow.
-const MANNERS: usize = 6;
-/// That of clients that ask and never read, which costs a server most.
-const NOT_READING: usize = 5;
+/// Ways to be slow, by what is sent at first: silent, and silent after an answer; a byte a second of a head, a body, a stream.
+const BEGINNINGS: [&str; 5] = ["", ASKS, HEAD, BODY, LINES];
+/// One more: to ask often and never read, which costs a server most.
+const NOT_READING: usize = BEGINNINGS.len();
+
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// How a server is reached: where, and what TLS it is expected to speak.
 #[derive(Clone)]
@@ -74,46 +77,43 @@ impl Way {
     }
 }
 
-/// One client, until it is dropped: what is closed is opened again.
+/// One client, until it is dropped: what is closed is opened again. It counts once it has begun to be slow, or was refused.
 async fn slow_client(manner: usize, way: Way, tries: Arc<AtomicUsize>) {
     loop {
-        tries.fetch_add(1, Ordering::Relaxed);
         // Errors are the server's refusal.
-        if let Ok(stream) = TcpStream::connect(way.address).await {
-            let _ = match &way.tls {
-                None => be_slow(manner, stream).await,
-                Some(config) => {
-                    let connector = TlsConnector::from(Arc::clone(config));
-                    match timeout(PATIENCE, connector.connect(Way::name(), stream)).await {
-                        Ok(Ok(stream)) => be_slow(manner, stream).await,
-                        _ => Ok(()),
-                    }
-                }
-            };
+        if let Some(mut stream) = connect(&way).await
+            && begin(manner, &mut stream).await.is_ok()
+        {
+            tries.fetch_add(1, Ordering::Relaxed);
+            let _ = be_slow(manner, stream).await;
+        } else {
+            tries.fetch_add(1, Ordering::Relaxed);
         }
         sleep(Duration::from_secs(3)).await;
     }
 }
 
-async fn be_slow(manner: usize, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::Result<()> {
-    let begin = match manner {
-        // Silent, and silent after an answer.
-        0 => "",
-        1 => ASKS,
-        2 => HEAD,
-        3 => BODY,
-        4 => LINES,
-        // (NOT_READING)
-        _ => {
-            stream.write_all(ASKS.repeat(500).as_bytes()).await?;
-            stream.flush().await?;
-            return std::future::pending().await;
-        }
-    };
+async fn connect(way: &Way) -> Option<Box<dyn Wire>> {
+    let stream = TcpStream::connect(way.address).await.ok()?;
+    let Some(config) = &way.tls else { return Some(Box::new(stream)) };
+    let shaking = TlsConnector::from(Arc::clone(config)).connect(Way::name(), stream);
+    Some(Box::new(timeout(PATIENCE, shaking).await.ok()?.ok()?))
+}
+
+/// What a client of this manner sends at first.
+async fn begin(manner: usize, stream: &mut Box<dyn Wire>) -> std::io::Result<()> {
+    let begin = if manner == NOT_READING { &ASKS.repeat(500) } else { BEGINNINGS[manner] };
     stream.write_all(begin.as_bytes()).await?;
+    stream.flush().await
+}
+
+async fn be_slow(manner: usize, mut stream: Box<dyn Wire>) -> std::io::Result<()> {
+    if manner == NOT_READING {
+        return std::future::pending().await;
+    }
+    let begin = BEGINNINGS[manner];
     let mut read = [0; 4_096];
     loop {
-        stream.flush().await?;
         match timeout(Duration::from_secs(1), stream.read(&mut read)).await {
             Ok(Ok(0)) => return Ok(()),
             Ok(read) => drop(read?),
@@ -121,6 +121,7 @@ async fn be_slow(manner: usize, mut stream: impl AsyncRead + AsyncWrite + Unpin)
             Err(_) if begin.len() > ASKS.len() => stream.write_all(b"0").await?,
             Err(_) => {}
         }
+        stream.flush().await?;
     }
 }
 
@@ -183,23 +184,23 @@ impl Honest {
 #[test]
 fn ten_thousand_slow_clients_neither_fill_the_memory_nor_stop_others() {
     let server = Process::start("slow-clients", &["--header-timeout", "2s"], &[]);
-    resist(&server, &Way::plain(server.http), |number| number % MANNERS);
+    resist(&server, &Way::plain(server.http), |number| number % (BEGINNINGS.len() + 1));
 }
 
 #[test]
-fn nor_do_ten_thousand_that_ask_and_never_read() {
+fn ten_thousand_that_ask_and_never_read_neither_fill_the_memory_nor_stop_others() {
     let server = Process::start("slow-readers", &[], &[]);
     resist(&server, &Way::plain(server.http), |_| NOT_READING);
 }
 
 #[test]
-fn nor_do_they_with_tls() {
+fn ten_thousand_slow_clients_with_tls_neither_fill_the_memory_nor_stop_others() {
     let server = start_with_tls("slow-clients-tls");
-    resist(&server, &Way::tls(server.http), |number| number % MANNERS);
+    resist(&server, &Way::tls(server.http), |number| number % (BEGINNINGS.len() + 1));
 }
 
 #[test]
-fn nor_do_those_that_never_read_with_tls() {
+fn ten_thousand_that_never_read_with_tls_neither_fill_the_memory_nor_stop_others() {
     let server = start_with_tls("slow-readers-tls");
     resist(&server, &Way::tls(server.http), |_| NOT_READING);
 }
