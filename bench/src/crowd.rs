@@ -23,36 +23,40 @@ pub(crate) const EXPECT: &str = "expect: 100-continue\r\n";
 /// The answer that the body may come.
 const CONTINUE: u16 = 100;
 
-/// Sends for as long as the load says; what is not answered by then does not count.
+/// How long after the end answers are still waited for.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// Sends what is due for as long as the load says, and waits for all of its answers. An error if one is not answered.
 pub(crate) fn run(load: &Load) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cpu = cpu_of_this_process()?;
     let all = Arc::new(Mutex::new(Measured::none(load.duration)?));
-    runtime.block_on(async {
+    let elapsed = runtime.block_on(async {
         let began = Instant::now() + Duration::from_millis(100);
         let connections: Vec<_> = (0..load.connections)
             .map(|number| {
                 let asking = connection(number, load.clone(), began, Arc::clone(&all));
-                tokio::spawn(timeout_at(began + load.duration, asking))
+                tokio::spawn(timeout_at(began + load.duration + GRACE, asking))
             })
             .collect();
         for connection in connections {
-            // (the end of its time is what ends it)
-            let _ = connection.await?;
+            connection.await?.context("a request has had no answer")?;
         }
-        anyhow::Ok(())
+        anyhow::Ok(began.elapsed())
     })?;
     drop(runtime);
     let mut all = Arc::into_inner(all)
         .context("a connection outlived its runtime")?
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
+    anyhow::ensure!(all.broken == 0, "{} connections broke before they were answered", all.broken);
+    all.elapsed = elapsed;
     all.own_cpu = cpu_of_this_process()? - cpu;
     Ok(all)
 }
 
 async fn connection(number: usize, load: Load, began: Instant, all: Arc<Mutex<Measured>>) {
-    let Load { address, requests, connections, rate, .. } = load;
+    let Load { address, requests, connections, rate, duration } = load;
     let every = rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
     let mut client = Client { stream: None, read: Vec::with_capacity(4 << 10) };
     sleep_until(began).await;
@@ -61,6 +65,9 @@ async fn connection(number: usize, load: Load, began: Instant, all: Arc<Mutex<Me
             Some(every) => began + every.mul_f64(sent as f64 + number as f64 / connections as f64),
             None => Instant::now(),
         };
+        if due > began + duration {
+            break;
+        }
         // (a timer would take until the next millisecond for what is due)
         if due > Instant::now() {
             sleep_until(due).await;
