@@ -4,7 +4,6 @@
 //! hold for longer than 256 rows take. A job is at most one chunk, and whoever has more to do queues again behind the
 //! others. The queue is no longer than the number of batches that [`Backlog`] and [`RowsInFlight`] let in, one job each.
 
-use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
@@ -34,12 +33,14 @@ pub(crate) fn estimate(bytes: usize, width: usize) -> usize {
 
 /// What the threads of the pool are nicer by: threads that serve connections get three quarters of a CPU that both want. Who
 /// is refused, and a single row, wait for no batch then.
+#[cfg(target_os = "linux")]
 const NICER: i32 = 5;
 
 /// Makes this thread nicer than those that serve connections, once. It is one of those on which tokio runs what may block:
-/// jobs of the pool, password checks, files that are read.
+/// jobs of the pool, password checks, files that are read. (Elsewhere than on Linux it would be the whole process.)
+#[cfg(target_os = "linux")]
 fn give_way() {
-    thread_local!(static GIVES_WAY: Cell<bool> = const { Cell::new(false) });
+    thread_local!(static GIVES_WAY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) });
     if !GIVES_WAY.replace(true) {
         // Where that is forbidden, all are alike.
         let _ = rustix::process::nice(NICER);
@@ -113,6 +114,7 @@ impl Pool {
         // Never closed.
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| Problem::internal())?;
         let job = move || {
+            #[cfg(target_os = "linux")]
             give_way();
             let done = job();
             drop(turn);

@@ -23,6 +23,8 @@ use futures::FutureExt as _;
 use http::{HeaderMap, StatusCode};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::unconstrained;
+use tokio::time::timeout;
 use tracing::{info, warn};
 
 use self::connection::{Connection, Service};
@@ -44,6 +46,9 @@ pub(crate) const RESERVE: usize = 64;
 /// Connections that may wait to be accepted; the system has a limit, too (`net.core.somaxconn`). With 128, the standard
 /// library's number, a crowd that is told to come back overflows it, and who finds it full tries again after a second.
 const WAITING: u32 = 4_096;
+
+/// How long a connection that is accepted at the end has to show that it has asked.
+const SENT_BEFORE: Duration = Duration::from_millis(10);
 
 /// How long to wait when the process or the system is out of file descriptors.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
@@ -90,8 +95,10 @@ impl Port {
                 },
             }
         }
-        // Whoever is connected already, as far as the client knows, is answered.
-        while let Some(Ok((stream, _))) = listener.accept().now_or_never() {
+        // Whoever is connected already, as far as the client knows, is answered: after a turn of the runtime, which tells who that
+        // is. (It would have this task give way after 128.)
+        tokio::task::yield_now().await;
+        while let Some(Ok((stream, _))) = unconstrained(listener.accept()).now_or_never() {
             self.admit(stream, &phases);
         }
         drop(listener);
@@ -150,6 +157,10 @@ impl Port {
         tokio::spawn(async move {
             let open = &port.app.metrics.port(port.name).connections;
             open.inc();
+            if phases.are_closing() {
+                // What has come already is known after a turn of the runtime; until then it would be closed as idle.
+                let _ = timeout(SENT_BEFORE, stream.readable()).await;
+            }
             match (port.secured(stream).await, port.protocol()) {
                 (Some(stream), Protocol::Http1) => {
                     Connection::new(stream, Service::new(Arc::clone(&port), place, phases)).run().await;

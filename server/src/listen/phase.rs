@@ -29,6 +29,11 @@ impl Phases {
         *self.0.borrow() != Phase::Serving
     }
 
+    /// Whether no more connections are accepted.
+    pub(super) fn are_closing(&self) -> bool {
+        *self.0.borrow() == Phase::Closing
+    }
+
     /// Whether there has been another phase since this view was made.
     pub(super) fn have_moved(&self) -> bool {
         // Without a sender nothing will move any more: whoever waits has to be told.

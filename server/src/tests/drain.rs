@@ -111,3 +111,14 @@ async fn an_interrupt_ends_at_once_and_a_hanging_request_does_not_keep_it() {
     server.stop(Stop::Now).await;
     server.ended().await;
 }
+
+#[tokio::test]
+async fn who_has_asked_is_answered_however_many_wait_to_be_accepted_at_the_end() {
+    let server = Running::start(|_| {}).await;
+    let waiting: Vec<_> = (0..300).map(|_| server.ask_unaccepted(&get("/healthz"))).collect();
+    server.stop(Stop::Now).await;
+    for mut client in waiting {
+        assert_eq!(client.reply().await.status, 200);
+    }
+    server.ended().await;
+}

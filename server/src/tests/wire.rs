@@ -68,6 +68,14 @@ impl Running {
         TcpStream::connect(self.address).await.unwrap()
     }
 
+    /// Connects and asks before any task of the server can run, where it shares this thread.
+    pub(super) fn ask_unaccepted(&self, request: &str) -> Client {
+        let mut stream = std::net::TcpStream::connect(self.address).unwrap();
+        std::io::Write::write_all(&mut stream, request.as_bytes()).unwrap();
+        stream.set_nonblocking(true).unwrap();
+        Client::over(TcpStream::from_std(stream).unwrap())
+    }
+
     pub(super) async fn stop(&self, how: Stop) {
         self.stop.send(how).await.unwrap();
     }
