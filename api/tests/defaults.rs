@@ -62,7 +62,7 @@ fn the_minimal_manifest_is_stored_with_every_default() {
                     "maxBodyBytes": 1_048_576,
                     "maxBatchRows": 10_000,
                     "maxConcurrentRows": 131_072,
-                    "maxBatchWaitMilliseconds": 20,
+                    "maxBatchWaitMilliseconds": 15,
                     "maxConcurrentRequests": 1_024,
                     "maxConnections": 1_024,
                     "requestTimeoutSeconds": 10,

@@ -91,7 +91,7 @@ async fn the_smallest_manifest_gets_every_default() -> Result<()> {
             "page": {"recentVerdicts": false, "recentValues": false},
             "limits": {
                 "maxBodyBytes": 1_048_576, "maxBatchRows": 10_000, "maxConcurrentRows": 131_072,
-                "maxBatchWaitMilliseconds": 20, "maxConcurrentRequests": 1_024, "maxConnections": 1_024,
+                "maxBatchWaitMilliseconds": 15, "maxConcurrentRequests": 1_024, "maxConnections": 1_024,
                 "requestTimeoutSeconds": 10, "headerTimeoutSeconds": 5, "stallTimeoutSeconds": 30, "idleTimeoutSeconds": 120,
             },
         },

@@ -150,7 +150,7 @@ impl Default for Limits {
             max_bodies_bytes: 32 << 20,
             max_batch_rows: 10_000,
             max_concurrent_rows: 131_072,
-            max_batch_wait: Duration::from_millis(20),
+            max_batch_wait: Duration::from_millis(15),
             max_concurrent_requests: 1_024,
             max_connections: 1_024,
             request_timeout: Duration::from_secs(10),

@@ -59,7 +59,7 @@ pub(crate) struct Flags {
     #[arg(long, env, default_value_t = Limits::default().max_concurrent_rows, value_parser = parse_rows)]
     max_concurrent_rows: usize,
     /// How long a batch may have to wait for those before it; beyond it 503.
-    #[arg(long, env, default_value = "20ms", value_parser = parse_duration)]
+    #[arg(long, env, default_value = "15ms", value_parser = parse_duration)]
     max_batch_wait: Duration,
     /// Requests in flight on each port, probes and metrics aside; beyond it 503.
     #[arg(long, env, default_value_t = Limits::default().max_concurrent_requests, value_parser = parse_rows)]

@@ -31,10 +31,10 @@ pub(crate) fn estimate(bytes: usize, width: usize) -> usize {
     bytes / (BYTES_A_VALUE * width)
 }
 
-/// What the threads of the pool are nicer by: threads that serve connections get three quarters of a CPU that both want. Who
+/// What the threads of the pool are nicer by: threads that serve connections get nine tenths of a CPU that both want. Who
 /// is refused, and a single row, wait for no batch then.
 #[cfg(target_os = "linux")]
-const NICER: i32 = 5;
+const NICER: i32 = 10;
 
 /// Makes this thread nicer than those that serve connections, once. It is one of those on which tokio runs what may block:
 /// jobs of the pool, password checks, files that are read. (Elsewhere than on Linux it would be the whole process.)

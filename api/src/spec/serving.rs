@@ -112,7 +112,7 @@ impl Default for Limits {
             max_body_bytes: 1_048_576,
             max_batch_rows: 10_000,
             max_concurrent_rows: 131_072,
-            max_batch_wait_milliseconds: 20,
+            max_batch_wait_milliseconds: 15,
             max_concurrent_requests: 1_024,
             max_connections: 1_024,
             request_timeout_seconds: 10,
