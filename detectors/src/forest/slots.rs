@@ -37,6 +37,8 @@ pub(super) struct Slots {
     /// Slot numbers of each column: missing values right, left. Unused ones are 0.
     numbers: Vec<[u32; 2]>,
     medians: Vec<f64>,
+    /// Whether every column has one slot: then slots are columns.
+    whole: bool,
 }
 
 impl Slots {
@@ -64,7 +66,8 @@ impl Slots {
                 }
             }
         }
-        Self { slots, numbers, medians: medians.to_vec() }
+        let whole = used.iter().all(|sides| sides[0] != sides[1]);
+        Self { slots, numbers, medians: medians.to_vec(), whole }
     }
 
     /// The slot of a column that exists and is split with missing values on that side.
@@ -82,7 +85,11 @@ impl Slots {
 
     /// Fills `values`, one for each slot, from a row of all columns.
     pub(super) fn read<V: Copy + Into<f64>>(&self, row: &[V], values: &mut [f32]) {
-        values.iter_mut().zip(&self.slots).for_each(|(value, slot)| *value = slot.read(row));
+        if self.whole {
+            wide(ReadRow { slots: self, row, values });
+        } else {
+            values.iter_mut().zip(&self.slots).for_each(|(value, slot)| *value = slot.read(row));
+        }
     }
 
     /// As [`Slots::read`], for 16 rows side by side; `centred` is scratch memory.
@@ -94,6 +101,33 @@ impl Slots {
     ) {
         centred.resize(LANES * self.medians.len(), 0.0);
         wide(ReadTile { slots: self, rows, centred, values });
+    }
+}
+
+/// A row is centred and cast, many columns at once, where slots are columns.
+struct ReadRow<'a, V> {
+    slots: &'a Slots,
+    row: &'a [V],
+    values: &'a mut [f32],
+}
+
+impl<V: Copy + Into<f64>> Work for ReadRow<'_, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let Self { slots, row, values } = self;
+        let mut missing = false;
+        for ((to, &value), &median) in values.iter_mut().zip(row).zip(&slots.medians) {
+            *to = (value.into() - median) as f32;
+            missing |= to.is_nan();
+        }
+        if missing {
+            values
+                .iter_mut()
+                .zip(&slots.slots)
+                .for_each(|(value, slot)| *value = if value.is_nan() { slot.missing } else { *value });
+        }
     }
 }
 

@@ -12,7 +12,9 @@ use std::ops::Range;
 
 use super::avx512::{next, ones, thresholds, thresholds_of_32, thresholds_of_64, thresholds_of_128};
 use super::padded::{LANES, Lanes, Sums};
-use super::ranks::{BOTTOMS, Bottom, Bytes, IN_STEP, LEAVES, Ranks, Scale, TOP_LEVELS, TREES, Top};
+use super::ranks::{
+    BOTTOMS, Bottom, Bytes, IN_STEP, LEAVES, Places, Ranks, Scale, Sorted, TOP_LEVELS, TREES, Top,
+};
 
 /// Rows that are walked down a tree before the next.
 const ROWS: usize = 64;
@@ -40,8 +42,8 @@ pub(super) unsafe fn sums(ranks: &Ranks, stride: usize, values: &[Lanes], sums: 
 /// As [`super::portable::sum`].
 ///
 /// # Safety
-/// As [`sums`], but that `values` has an entry for each slot of the forest.
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
+/// As [`sums`], but that `values` has an entry for each slot of the forest; the processor has BITALG, too.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,popcnt")]
 pub(super) unsafe fn sum(ranks: &Ranks, values: &[f32]) -> f64 {
     // SAFETY: as above.
     unsafe {
@@ -82,31 +84,70 @@ unsafe fn all_rows<const REGISTERS: usize>(
 }
 
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,popcnt")]
 unsafe fn one_row<const REGISTERS: usize>(ranks: &Ranks, values: &[f32]) -> f64 {
-    let mut bytes = [Bytes([0; 64]); REGISTERS];
     let mut found = [0.0];
-    // SAFETY: every scale's slot has a value; the last of 256 thresholds is infinite, so fewer than 16 sixteens are below.
+    // SAFETY: there is a value for each slot.
     unsafe {
-        let scales = ranks.scales().iter().zip(ranks.coarse()).zip(ranks.sorted());
-        for (byte, ((scale, coarse), sorted)) in scales.enumerate() {
-            let value = _mm512_set1_ps(*values.get_unchecked(scale.slot));
-            let sixteen = above(value, coarse);
-            let rank = LANES * sixteen + above(value, sorted.0.get_unchecked(sixteen));
-            bytes[byte / 64].0[byte % 64] = rank as u8;
-        }
+        let bytes = read_row::<REGISTERS>(ranks.sorted(), values);
         all_trees::<REGISTERS, 1>(ranks, &[bytes], &mut found);
     }
     found[0]
 }
 
-/// How many of 16 thresholds a value exceeds.
+/// The bytes of one row, in three passes, so that no step waits for the one before.
 #[inline]
-#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
-fn above(value: __m512, thresholds: &Lanes) -> usize {
-    // SAFETY: 16 values, aligned.
-    let thresholds = unsafe { _mm512_load_ps(thresholds.0.as_ptr()) };
-    _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, thresholds).count_ones() as usize
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512bitalg,popcnt")]
+unsafe fn read_row<const REGISTERS: usize>(sorted: &Sorted, values: &[f32]) -> [Bytes; REGISTERS] {
+    // For each byte: its value, where the line is that it is compared with, 16 for each line before, and which of the line's
+    // thresholds it exceeds.
+    let mut of_bytes = [[Lanes::default(); 4]; REGISTERS];
+    let mut places = [[Places([0; LANES]); 4]; REGISTERS];
+    let mut bytes = [Bytes([0; 64]); REGISTERS];
+    let mut outcomes = [Words([0; 64]); REGISTERS];
+    let (lines, mut coarse): (*const u8, _) = (sorted.lines.as_ptr().cast(), sorted.coarse.as_ptr());
+    let step = _mm512_set1_epi32(LANES as i32);
+    for (number, sixteen) in sorted.sixteens.iter().enumerate() {
+        let (register, part) = (number / 4, number % 4);
+        // SAFETY: the slots that are there are loaded; the lines that are compared are this sixteen's.
+        unsafe {
+            let there = u32::MAX >> (32 - (values.len() - sixteen.slot).min(LANES));
+            let slots = _mm512_maskz_loadu_ps(there as u16, values.as_ptr().add(sixteen.slot));
+            let values = _mm512_permutexvar_ps(_mm512_load_si512(sixteen.lanes.0.as_ptr().cast()), slots);
+            let mut before = _mm512_setzero_si512();
+            for _ in 0..sixteen.coarse {
+                let right = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(values, _mm512_load_ps(coarse.cast()));
+                before = _mm512_mask_add_epi32(before, right, before, step);
+                coarse = coarse.add(1);
+            }
+            // (a line takes 64 bytes)
+            let begins = _mm512_load_si512(sixteen.begins.0.as_ptr().cast());
+            let place = _mm512_add_epi32(begins, _mm512_slli_epi32::<2>(before));
+            _mm512_store_si512(places[register][part].0.as_mut_ptr().cast(), place);
+            _mm512_store_ps(of_bytes[register][part].0.as_mut_ptr(), values);
+            let sixteens = bytes[register].0[16 * part..][..16].as_mut_ptr();
+            _mm_storeu_si128(sixteens.cast(), _mm512_cvtepi32_epi8(before));
+        }
+    }
+    for number in 0..sorted.sixteens.len() {
+        let (register, part) = (number / 4, number % 4);
+        let (values, places) = (&of_bytes[register][part].0, &places[register][part].0);
+        let outcomes = &mut outcomes[register].0[16 * part..][..16];
+        for lane in 0..LANES {
+            // SAFETY: a value exceeds fewer coarse thresholds than its byte has lines.
+            let line = unsafe { _mm512_load_ps(lines.add(places[lane] as usize).cast()) };
+            outcomes[lane] = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(_mm512_set1_ps(values[lane]), line);
+        }
+    }
+    for (bytes, Words(outcomes)) in bytes.iter_mut().zip(&outcomes) {
+        // SAFETY: twice 32 words.
+        let (near, far) = unsafe {
+            (_mm512_load_si512(outcomes.as_ptr().cast()), _mm512_load_si512(outcomes.as_ptr().add(32).cast()))
+        };
+        let rest = narrow(_mm512_popcnt_epi16(near), _mm512_popcnt_epi16(far));
+        store(bytes, _mm512_add_epi8(load(bytes), rest));
+    }
+    bytes
 }
 
 /// The bytes of 16 rows.
@@ -286,9 +327,11 @@ fn choose_bottoms<const ROWS: usize>(outcomes: &[[u64; ROWS]; BOTTOMS], places: 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
 fn place_bottom(way: [u64; TOP_LEVELS], place: &mut Bytes) {
-    let mut at = _mm512_maskz_set1_epi8(way[0], i8::MIN);
-    for (level, right) in way.into_iter().enumerate().skip(1) {
-        at = _mm512_or_si512(at, _mm512_maskz_set1_epi8(right, 1 << (7 - level)));
+    // (no `skip`, which would be called)
+    let [first, others @ ..] = &way;
+    let mut at = _mm512_maskz_set1_epi8(*first, i8::MIN);
+    for (level, right) in others.iter().enumerate() {
+        at = _mm512_or_si512(at, _mm512_maskz_set1_epi8(*right, 1 << (6 - level)));
     }
     store(place, at);
 }
@@ -310,6 +353,11 @@ fn either_of_one(bits: u64, left: u64, right: u64) -> u64 {
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 struct Outcomes([[u16; IN_STEP]; TREES / IN_STEP]);
+
+/// What 16 thresholds say of each of 64 values.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Words([u16; 64]);
 
 /// For each row, the outcomes of the bottoms of four trees from `tree` on.
 #[inline]
@@ -351,10 +399,16 @@ fn choose_leaf(place: &mut Bytes, outcomes: &Outcomes) {
     let outcomes: *const __m512i = std::ptr::from_ref(outcomes).cast();
     // SAFETY: twice 64 bytes.
     let (near, far) = unsafe { (_mm512_load_si512(outcomes), _mm512_load_si512(outcomes.add(1))) };
-    let near = _mm512_castsi256_si512(_mm512_cvtepi16_epi8(near));
-    let outcomes = _mm512_inserti64x4::<1>(near, _mm512_cvtepi16_epi8(far));
-    let leaf = _mm512_permutex2var_epi8(load(&LEAF[0]), outcomes, load(&LEAF[1]));
+    let leaf = _mm512_permutex2var_epi8(load(&LEAF[0]), narrow(near, far), load(&LEAF[1]));
     store(place, _mm512_add_epi8(load(place), leaf));
+}
+
+/// The lower halves of twice 32 words.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,popcnt")]
+fn narrow(near: __m512i, far: __m512i) -> __m512i {
+    let near = _mm512_castsi256_si512(_mm512_cvtepi16_epi8(near));
+    _mm512_inserti64x4::<1>(near, _mm512_cvtepi16_epi8(far))
 }
 
 /// The leaf, from the left, that is reached when the bits of seven nodes in heap order say where a row goes right.

@@ -152,7 +152,10 @@ fn particular() -> Vec<Kernel> {
         // SAFETY: as above, by `Kernel::sum`.
         let sum = |padded: &Padded, values: &[f32]| unsafe { avx512_row::sum(padded, values) };
         kernels.push(Kernel { name: "avx512", in_bytes: false, sums, sum });
-        if is_x86_feature_detected!("avx512vbmi") && is_x86_feature_detected!("popcnt") {
+        if is_x86_feature_detected!("avx512vbmi")
+            && is_x86_feature_detected!("avx512bitalg")
+            && is_x86_feature_detected!("popcnt")
+        {
             // SAFETY: as above; a forest's ranks are its own.
             let sums = |padded: &Padded, values: &[Lanes], sums: &mut [Sums]| unsafe {
                 match padded.ranks() {

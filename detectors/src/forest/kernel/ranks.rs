@@ -5,7 +5,8 @@
 //! more thresholds has more bytes. `value > threshold` is then `byte > rank of the threshold`, exactly.
 //!
 //! Whoever holds [`Ranks`] may rely on its invariants: every node names a byte that exists, and every byte a slot of the
-//! forest; there is a top for every 64 trees and 32 bottoms for every tree, up to a multiple of four.
+//! forest; there is a top for every 64 trees and 32 bottoms for every tree, up to a multiple of four; and what [`Sorted`]
+//! says of its lines is so.
 
 use super::codes::Codes;
 use super::padded::{LANES, Lanes, Padded, PaddedTree};
@@ -46,9 +47,34 @@ pub(super) struct Scale {
     pub(super) slot: usize,
 }
 
-/// The same thresholds in ascending order, sixteen at a time.
+/// A number for each of 16 bytes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sorted(pub(super) [Lanes; 16]);
+#[repr(C, align(64))]
+pub(super) struct Places(pub(super) [u32; LANES]);
+
+/// Sixteen bytes of one row, whose thresholds are in ascending order, sixteen a line.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sixteen {
+    /// Which of 16 slots from `slot` on each byte compares.
+    pub(super) lanes: Places,
+    /// Where each byte's first line begins, in bytes.
+    pub(super) begins: Places,
+    pub(super) slot: usize,
+    /// How many lines are compared to know which one goes on: each has every byte's last threshold of a sixteen, infinite
+    /// where a byte has none.
+    pub(super) coarse: usize,
+}
+
+/// The thresholds, as one row meets them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Sorted {
+    /// Four for each register of bytes; the last ones may be less.
+    pub(super) sixteens: Vec<Sixteen>,
+    /// As many for each sixteen bytes as they say.
+    pub(super) coarse: Vec<Lanes>,
+    /// One more for each byte than the coarse thresholds it has.
+    pub(super) lines: Vec<Lanes>,
+}
 
 /// The first levels of 64 trees in heap order: the byte and the rank of each node; the first is unused.
 #[derive(Clone, Debug)]
@@ -67,9 +93,7 @@ pub(super) struct Bottom {
 #[derive(Clone, Debug)]
 pub(super) struct Ranks {
     scales: Vec<Scale>,
-    sorted: Vec<Sorted>,
-    /// The last threshold of each sixteen, byte after byte.
-    coarse: Vec<Lanes>,
+    sorted: Sorted,
     tops: Vec<Top>,
     bottoms: Vec<Bottom>,
     leaves: Vec<u8>,
@@ -88,10 +112,8 @@ impl Ranks {
         let trees = padded.trees();
         let (values, leaves) = coded(padded.leaves())?;
         let never = [Bytes([0; 64]), Bytes([NEVER; 64])];
-        let sorted: Vec<Sorted> = scales.iter().map(Scale::sorted).collect();
         let mut ranks = Self {
-            coarse: sorted.iter().map(Sorted::coarse).collect(),
-            sorted,
+            sorted: Sorted::of(&scales),
             scales,
             tops: vec![Top([never; BOTTOMS]); trees.div_ceil(TREES)],
             bottoms: vec![
@@ -132,14 +154,9 @@ impl Ranks {
         &self.scales
     }
 
-    /// One for each byte of a row.
-    pub(super) fn sorted(&self) -> &[Sorted] {
+    /// All bytes' thresholds.
+    pub(super) fn sorted(&self) -> &Sorted {
         &self.sorted
-    }
-
-    /// One for each byte of a row.
-    pub(super) fn coarse(&self) -> &[Lanes] {
-        &self.coarse
     }
 
     /// One for every 64 trees.
@@ -242,16 +259,51 @@ impl Scale {
         Self { heap, levels, slot }
     }
 
-    fn sorted(&self) -> Sorted {
-        let mut thresholds = self.heap;
+    /// Those below infinity, in ascending order.
+    fn ascending(&self) -> Vec<f32> {
+        let mut thresholds: Vec<f32> = self.heap.into_iter().filter(|&of| of < f32::INFINITY).collect();
         thresholds.sort_unstable_by(f32::total_cmp);
-        Sorted(std::array::from_fn(|of| Lanes(std::array::from_fn(|lane| thresholds[LANES * of + lane]))))
+        thresholds
     }
 }
 
 impl Sorted {
-    fn coarse(&self) -> Lanes {
-        Lanes(self.0.map(|Lanes(sixteen)| sixteen[LANES - 1]))
+    /// One scale for each byte, by slot.
+    fn of(scales: &[Scale]) -> Self {
+        let mut sorted = Self::default();
+        for scales in scales.chunks(LANES) {
+            sorted.push(scales);
+        }
+        sorted
+    }
+
+    fn push(&mut self, scales: &[Scale]) {
+        let slot = scales[0].slot;
+        let (mut lanes, mut begins) = ([0; LANES], [0; LANES]);
+        let begin = self.coarse.len();
+        for (lane, scale) in scales.iter().enumerate() {
+            lanes[lane] = (scale.slot - slot) as u32;
+            assert!(scale.slot - slot < LANES, "every slot has a byte");
+            begins[lane] = (self.lines.len() * size_of::<Lanes>()) as u32;
+            let thresholds = scale.ascending();
+            let (sixteens, rest) = thresholds.as_chunks::<LANES>();
+            for (number, sixteen) in sixteens.iter().enumerate() {
+                if begin + number == self.coarse.len() {
+                    self.coarse.push(Lanes([f32::INFINITY; LANES]));
+                }
+                self.coarse[begin + number].0[lane] = sixteen[LANES - 1];
+                self.lines.push(Lanes(*sixteen));
+            }
+            let mut last = Lanes([f32::INFINITY; LANES]);
+            last.0[..rest.len()].copy_from_slice(rest);
+            self.lines.push(last);
+        }
+        self.sixteens.push(Sixteen {
+            lanes: Places(lanes),
+            begins: Places(begins),
+            slot,
+            coarse: self.coarse.len() - begin,
+        });
     }
 }
 
@@ -268,11 +320,32 @@ mod tests {
                 let expected = thresholds.iter().filter(|&&threshold| value > threshold).count();
                 let end = (0..scale.levels).fold(1, |at, _| 2 * at + usize::from(value > scale.heap[at]));
                 assert_eq!(end - (1 << scale.levels), expected, "{value} of {count}");
-                let above = |of: Lanes| of.0.iter().filter(|&&threshold| value > threshold).count();
-                let sorted = scale.sorted();
-                let coarse = above(sorted.coarse());
-                assert_eq!(LANES * coarse + above(sorted.0[coarse]), expected);
             }
         }
+    }
+
+    #[test]
+    fn the_line_that_coarse_thresholds_lead_to_counts_the_rest() {
+        let thresholds: Vec<f32> = (0..255).map(|number| number as f32).collect();
+        let counts = [0, 1, 2, 15, 16, 17, 63, 64, 127, 128, 239, 240, 254, 255];
+        let scales: Vec<Scale> =
+            (0..40).map(|slot| Scale::of(slot, &thresholds[..counts[slot % counts.len()]])).collect();
+        let sorted = Sorted::of(&scales);
+        let mut coarse = &sorted.coarse[..];
+        for (scales, sixteen) in scales.chunks(LANES).zip(&sorted.sixteens) {
+            let (here, others) = coarse.split_at(sixteen.coarse);
+            coarse = others;
+            for (lane, scale) in scales.iter().enumerate() {
+                assert_eq!(sixteen.slot + sixteen.lanes.0[lane] as usize, scale.slot);
+                for value in (-1..=511).map(|half| half as f32 / 2.0) {
+                    let expected = scale.ascending().iter().filter(|&&threshold| value > threshold).count();
+                    let line = here.iter().filter(|coarse| value > coarse.0[lane]).count();
+                    let fine = &sorted.lines[sixteen.begins.0[lane] as usize / size_of::<Lanes>() + line];
+                    let found = LANES * line + fine.0.iter().filter(|&&threshold| value > threshold).count();
+                    assert_eq!(found, expected, "{value}, slot {}", scale.slot);
+                }
+            }
+        }
+        assert!(coarse.is_empty());
     }
 }
