@@ -161,7 +161,7 @@ struct Growth<'a> {
     picked: &'a mut [f32],
     height_limit: u32,
     table: &'a CheckedMatrix,
-    /// The rows of the next tree that nobody has asked for: one is at each node, as many at once would wait for each other.
+    /// The rows of the next tree that nobody has asked for: two are at each node, as many at once would wait for each other.
     ahead: std::slice::Iter<'a, u32>,
     /// Whether values may be missing.
     routes: bool,
