@@ -32,7 +32,7 @@ pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
         batches(duration, ours)?;
     }
     if asked(Table::Connections) {
-        connections(duration, ours)?;
+        connections(duration, ours, &services.constant)?;
     }
     if asked(Table::Overload) {
         batch_overload(duration, ours)?;
@@ -154,23 +154,28 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
     Ok(())
 }
 
-/// Ten times the connections that saturate it.
-fn connections(duration: Duration, ours: &Service) -> Result<()> {
+/// Ten times the connections that saturate it, and a server that answers a constant in the same way.
+fn connections(duration: Duration, ours: &Service, constant: &Service) -> Result<()> {
     const CONNECTIONS: usize = 160;
     let rows = requests::rows(256, 2);
-    let load = |connections| closed(ours.address, single(&rows, ""), connections, duration);
-    let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
-    let before = ours.resident()?;
-    let measured = crowd::run(&load(CONNECTIONS))?;
-    let bound = 1.5 * CONNECTIONS as f64 / capacity * 1e3;
     println!(
-        "\n{CONNECTIONS} connections of single rows: {:.0} % of the peak's answers, p99 {:.2} ms (1.5 x connections / \
-         capacity is {bound:.2} ms), {:+.1} MB resident; the generator was busy for {:.0} % of the time.",
-        100.0 * measured.rate() / capacity,
-        measured.at(99.0),
-        ours.resident()? - before,
-        100.0 * measured.busy()
+        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | resident | generator busy |"
     );
+    println!("|---|---|---|---|---|---|");
+    for (name, service) in [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)] {
+        let load = |connections| closed(service.address, single(&rows, ""), connections, duration);
+        let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
+        let before = service.resident()?;
+        let measured = crowd::run(&load(CONNECTIONS))?;
+        println!(
+            "| {name} | {:.0} % | {:.2} ms | {:.2} ms | {:+.1} MB | {:.0} % |",
+            100.0 * measured.rate() / capacity,
+            measured.at(99.0),
+            1.5 * CONNECTIONS as f64 / capacity * 1e3,
+            service.resident()? - before,
+            100.0 * measured.busy()
+        );
+    }
     Ok(())
 }
 
