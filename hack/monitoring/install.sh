@@ -57,6 +57,9 @@ from_chart() {
     helm upgrade --install monitoring "$CACHE/monitoring/$stack-$KUBE_PROMETHEUS_STACK_VERSION.tgz" --namespace monitoring \
     --values "$here/stack-values.yaml" --set "prometheus.prometheusSpec.externalUrl=http://prometheus.localhost:$HTTP_PORT" \
     --set "grafana.grafana\\.ini.server.root_url=http://grafana.localhost:$HTTP_PORT" --wait --timeout 600s
+  # (which Helm does not wait for: its pods are made by prometheus-operator)
+  kubectl wait --for=condition=Available prometheus/monitoring-kube-prometheus-prometheus -n monitoring --timeout=600s >/dev/null ||
+    die "Prometheus does not start: kubectl describe pods -n monitoring; kubectl logs -n monitoring deployment/monitoring-kube-prometheus-operator"
   expose grafana monitoring-grafana 80
   expose prometheus monitoring-kube-prometheus-prometheus 9090
 }
