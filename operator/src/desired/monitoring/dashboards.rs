@@ -42,8 +42,9 @@ pub(in crate::desired) fn dashboards(model: &Validated, asked: &Dashboards) -> C
     if !folder.is_empty() {
         metadata.annotations = Some([(FOLDER.to_owned(), folder.clone())].into());
     }
-    // The sidecar of Grafana writes all keys of all ConfigMaps into one folder, so they name the model.
-    let key = |question: &str| format!("{}-{}-{question}.json", model.namespace, model.name);
+    // The sidecar of Grafana writes all keys of all ConfigMaps into one folder, so they name the model. Neither
+    // namespace nor name has a dot, so that those of `a-b/c` and `a/b-c` differ.
+    let key = |question: &str| format!("{}.{}.{question}.json", model.namespace, model.name);
     let boards = SOURCES.iter().map(|(question, source)| (key(question), own(model, question, source)));
     ConfigMap { metadata, data: Some(boards.collect::<BTreeMap<_, _>>()), ..ConfigMap::default() }
 }

@@ -189,7 +189,7 @@ fn a_dashboard_is_the_models_own() {
     assert!(size < 400_000, "{size} bytes, of at most 1,048,576");
     let mut uids = BTreeSet::new();
     for (key, board) in dashboards.data.unwrap() {
-        assert!(key.starts_with("demo-machine-") && key.ends_with(".json"), "{key}");
+        assert!(key.starts_with("demo.machine.") && key.ends_with(".json"), "{key}");
         let board: Value = serde_json::from_str(&board).unwrap();
         assert!(board["title"].as_str().unwrap().ends_with(" · demo/machine"), "{key}");
         assert!(!board["panels"].as_array().unwrap().is_empty(), "{key}");
