@@ -63,6 +63,17 @@ impl Urn {
     /// Fills `drawn` with `count` ≤ n different numbers, the head of the shuffled 0..n, which depends on the generator
     /// alone and not on earlier draws.
     pub(crate) fn draw(&mut self, count: u32, random: &mut Random, drawn: &mut Vec<u32>) {
+        self.draw_each(count, random, drawn, |_| ());
+    }
+
+    /// [`Urn::draw`], which tells `with` each number as soon as it is known.
+    pub(crate) fn draw_each(
+        &mut self,
+        count: u32,
+        random: &mut Random,
+        drawn: &mut Vec<u32>,
+        mut with: impl FnMut(u32),
+    ) {
         self.moved.clear(count as usize);
         // What stands at the first places, drawn or not, stands here; what was moved behind them, in the table.
         drawn.clear();
@@ -74,6 +85,7 @@ impl Urn {
                 Some(there) => std::mem::replace(there, here),
                 None => self.moved.replace(other, here),
             };
+            with(drawn[at]);
         }
     }
 }

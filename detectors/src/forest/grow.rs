@@ -6,7 +6,7 @@
 //! node has any, else to that of more rows. Each tree has its own stream of random numbers, so the order in which
 //! trees are grown, or the number of threads, could never matter.
 
-use super::kernel::{Work, prefetch, wide};
+use super::kernel::prefetch;
 use super::tree::TreeNode;
 use crate::columns::centre;
 use crate::config::IsolationForestParameters;
@@ -33,7 +33,7 @@ pub(super) fn grow_forest(
             // While this tree is grown, the rows of the next come from memory.
             let mut random = std::mem::replace(&mut next, random(tree + 1));
             sampler.draw(&mut next);
-            grower.grow(&sample, &mut random, rows, &sampler.drawn_rows)
+            grower.grow(&sample, &mut random, rows.may_lack_values())
         })
         .collect()
 }
@@ -87,14 +87,16 @@ impl<'a> Sampler<'a> {
         }
     }
 
-    /// Draws a tree's rows and columns.
+    /// Draws a tree's rows and columns. Rows are asked for one after the other: as many at once would wait for each other.
     fn draw(&mut self, random: &mut Random) {
+        let rows = self.rows;
+        let ask = |row: u32| prefetch(rows.row(row as usize));
         if self.bootstrap {
-            let n = self.rows.rows() as u32;
+            let n = rows.rows() as u32;
             self.drawn_rows.clear();
-            self.drawn_rows.extend((0..self.max_samples).map(|_| random.below(n)));
+            self.drawn_rows.extend((0..self.max_samples).map(|_| random.below(n)).inspect(|&row| ask(row)));
         } else {
-            self.row_urn.draw(self.max_samples, random, &mut self.drawn_rows);
+            self.row_urn.draw_each(self.max_samples, random, &mut self.drawn_rows, ask);
         }
         if self.drawn_columns.len() < self.medians.len() {
             self.column_urn.draw(self.drawn_columns.len() as u32, random, &mut self.drawn_columns);
@@ -106,35 +108,16 @@ impl<'a> Sampler<'a> {
         let Sample { values, rows, columns } = sample;
         *rows = self.max_samples;
         columns.clone_from(&self.drawn_columns);
-        values.resize(self.drawn_rows.len() * columns.len(), 0.0);
-        if columns.len() == self.medians.len() {
-            return wide(ReadRows { sampler: self, values });
-        }
+        values.clear();
+        values.reserve(self.drawn_rows.len() * columns.len());
         let drawn = self.drawn_rows.iter().map(|&row| self.rows.row(row as usize));
-        for (to, row) in values.chunks_exact_mut(columns.len()).zip(drawn) {
-            for (to, &column) in to.iter_mut().zip(&*columns) {
-                *to = centre(row[column as usize], self.medians[column as usize]);
-            }
-        }
-    }
-}
-
-/// Rows are centred and cast, many columns at once, where a tree has all of them.
-struct ReadRows<'a> {
-    sampler: &'a Sampler<'a>,
-    values: &'a mut [f32],
-}
-
-impl Work for ReadRows<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run(self) {
-        let Self { sampler: Sampler { rows, medians, drawn_rows, .. }, values } = self;
-        for (to, &row) in values.chunks_exact_mut(medians.len()).zip(drawn_rows) {
-            for ((to, &value), &median) in to.iter_mut().zip(rows.row(row as usize)).zip(*medians) {
-                *to = centre(value, median);
-            }
+        if columns.len() < self.medians.len() {
+            let centred =
+                |row: &[f64], column: u32| centre(row[column as usize], self.medians[column as usize]);
+            drawn.for_each(|row| values.extend(columns.iter().map(|&column| centred(row, column))));
+        } else {
+            let centred = |(&value, &median): (&f64, &f64)| centre(value, median);
+            drawn.for_each(|row| values.extend(row.iter().zip(self.medians).map(centred)));
         }
     }
 }
@@ -160,9 +143,6 @@ struct Growth<'a> {
     /// The values of the column that was drawn last, of a node's rows in the order of `members`.
     picked: &'a mut [f32],
     height_limit: u32,
-    table: &'a CheckedMatrix,
-    /// The rows of the next tree that nobody has asked for: two are at each node, as many at once would wait for each other.
-    ahead: std::slice::Iter<'a, u32>,
     /// Whether values may be missing.
     routes: bool,
     nodes: Vec<TreeNode>,
@@ -180,14 +160,7 @@ struct Split {
 }
 
 impl Grower {
-    /// `ahead` are the rows of the next tree.
-    fn grow(
-        &mut self,
-        sample: &Sample,
-        random: &mut Random,
-        table: &CheckedMatrix,
-        ahead: &[u32],
-    ) -> Vec<TreeNode> {
+    fn grow(&mut self, sample: &Sample, random: &mut Random, routes: bool) -> Vec<TreeNode> {
         let width = sample.columns.len() as u32;
         self.members.clear();
         self.members.extend((0..sample.rows).map(|row| row * width));
@@ -201,31 +174,17 @@ impl Grower {
             candidates: &mut self.candidates,
             picked: &mut self.picked,
             height_limit: height_limit(sample.rows),
-            table,
-            ahead: ahead.iter(),
-            routes: table.may_lack_values(),
+            routes,
             nodes: Vec::with_capacity(2 * sample.rows as usize),
         };
         growth.node(0, sample.rows as usize, 0, width as usize);
-        while growth.ask_for_one() {}
         growth.nodes
     }
 }
 
 impl Growth<'_> {
-    /// Asks for a row of the next tree; whether there was one.
-    fn ask_for_one(&mut self) -> bool {
-        let row = self.ahead.next();
-        row.is_some_and(|&row| {
-            prefetch(self.table.row(row as usize));
-            true
-        })
-    }
-
     /// Grows the node that holds `members[begin..end]` and all below; returns its position.
     fn node(&mut self, begin: usize, end: usize, depth: u32, live: usize) -> u32 {
-        // (a tree has some 140 nodes where it has 256 rows)
-        let _ = self.ask_for_one() && self.ask_for_one();
         let position = self.nodes.len();
         self.nodes.push(TreeNode::Leaf { samples: (end - begin) as u32 });
         if depth >= self.height_limit || end - begin < 2 {
