@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
@@ -31,6 +31,14 @@ use crate::request_id;
 use crate::route::Route;
 use crate::state::App;
 use crate::traces::{Answered, Span};
+
+/// How long the answer to a body that a proxy has forwarded waits. Proxies written in Go (Traefik, Caddy) break an answer off
+/// if it begins between their sending the last of a body and their noting that it was the last. That takes them
+/// microseconds, unless another thread has their CPU.
+const AFTER_FORWARDED_BODY: Duration = Duration::from_millis(1);
+
+/// They note the end of a body that fits into their buffer before they send it.
+const FORWARDED_AT_ONCE: u64 = 4 << 10;
 
 /// One port: its routes, and what their requests have in common.
 #[derive(Debug)]
@@ -56,7 +64,11 @@ impl Edge {
         let route = self.route(request.uri().path());
         let method = known(request.method());
         let span = self.app.traces.as_ref().and_then(|traces| traces.begin(route, request.headers()));
+        let is_forwarded = is_forwarded_in_pieces(&request);
         let mut response = self.answer(route, request, patience).await;
+        if is_forwarded {
+            tokio::time::sleep(AFTER_FORWARDED_BODY).await;
+        }
         let took = started.elapsed();
         let status =
             if self.port == PortName::Grpc { oip::grpc::http_status(&response) } else { response.status() };
@@ -153,6 +165,11 @@ impl Edge {
         let routed = Box::pin(self.routes.clone().oneshot(request));
         routed.await.unwrap_or_else(|never| match never {})
     }
+}
+
+/// Whether a proxy has forwarded it whose body is still on its way when this server has its end.
+fn is_forwarded_in_pieces(request: &Request) -> bool {
+    request.body().size_hint().lower() > FORWARDED_AT_ONCE && request.headers().contains_key("x-forwarded-for")
 }
 
 /// What is told of a request, in log and trace.

@@ -62,9 +62,13 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
     asked.answers.begin(&served, &passed, &mut out);
     let format = asked.answers.format();
     let work = Work::new(served, parser, asked.answers);
-    let (sender, pieces) = mpsc::channel(WAITING_CHUNKS);
+    let (sender, mut pieces) = mpsc::channel(WAITING_CHUNKS);
+    let is_whole = source.input.last;
     tokio::spawn(run(app, work, source, out, sender));
-    Ok(respond(format, Answer { pieces, ended: false, _reserved: reserved }))
+    // What has come as a whole is answered with its first rows, not before: an answer that hardly waited for its body is
+    // more than some proxies can follow.
+    let first = if is_whole { Some(pieces.recv().await.ok_or_else(Problem::internal)?) } else { None };
+    Ok(respond(format, Answer { first, pieces, ended: false, _reserved: reserved }))
 }
 
 fn respond(format: Format, body: Answer) -> Response {
@@ -219,6 +223,8 @@ impl Source {
 
 /// The answer's body.
 struct Answer {
+    /// What the head has waited for.
+    first: Option<Piece>,
     pieces: mpsc::Receiver<Piece>,
     ended: bool,
     /// Until the client has it all or has gone.
@@ -240,7 +246,10 @@ impl HttpBody for Answer {
         if self.ended {
             return Poll::Ready(None);
         }
-        let piece = ready!(self.pieces.poll_recv(context));
+        let piece = match self.first.take() {
+            Some(first) => Some(first),
+            None => ready!(self.pieces.poll_recv(context)),
+        };
         self.ended = !matches!(piece, Some(Piece::Lines(_)));
         Poll::Ready(Some(match piece {
             Some(Piece::Lines(lines)) => Ok(Frame::data(lines.into())),
@@ -269,7 +278,7 @@ mod tests {
     async fn an_answer_without_its_end_is_an_error() {
         let rows = RowsInFlight::new(&Limits::default());
         let (sender, pieces) = mpsc::channel(WAITING_CHUNKS);
-        let answer = Answer { pieces, ended: false, _reserved: rows.reserve_stream().unwrap() };
+        let answer = Answer { first: None, pieces, ended: false, _reserved: rows.reserve_stream().unwrap() };
         sender.send(Piece::Lines(b"true\n".to_vec())).await.unwrap();
         drop(sender);
         assert!(answer.collect().await.is_err());

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use axum::body::Body;
 use detectors::Scored;
+use futures::FutureExt as _;
 use http::{Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::Value;
@@ -404,4 +405,30 @@ async fn an_answer_does_not_depend_on_the_pieces_of_the_request() {
         let body = Body::from_stream(futures::stream::iter(pieces));
         assert!(batch(&router, "?passthrough=true", CSV, "", body).await.text() == expected, "{piece}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_forwarded_body_that_came_in_pieces_is_answered_a_moment_after_its_end() {
+    let router = http();
+    let ask = async |forwarded: bool, rows: usize| {
+        let mut request = lines_of(NDJSON, "", "[0.5, 0.5]\n".repeat(rows));
+        if forwarded {
+            request.headers_mut().insert("x-forwarded-for", http::HeaderValue::from_static("192.0.2.1"));
+        }
+        let before = tokio::time::Instant::now();
+        assert_eq!(router.serve(request).await.status(), StatusCode::OK);
+        before.elapsed().as_millis()
+    };
+    // (the clock stands still unless somebody waits for it)
+    assert_eq!(ask(true, 400).await, 1);
+    assert_eq!(ask(true, 40).await, 0);
+    assert_eq!(ask(false, 400).await, 0);
+}
+
+#[tokio::test]
+async fn lines_that_came_as_a_whole_are_answered_with_the_first_of_their_answers() {
+    let router = http();
+    let mut answer = router.serve(lines_of(NDJSON, "", "[0.5, 0.5]\n")).await.into_body();
+    let first = answer.frame().now_or_never().unwrap().unwrap().unwrap();
+    assert!(first.into_data().unwrap().starts_with(b"{\"is_inlier\":true"));
 }
