@@ -9,6 +9,7 @@
 
 use std::hint::black_box;
 use std::io::BufRead;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use detectors::forest::{ImportedForest, Kernel};
@@ -19,6 +20,12 @@ use ndarray::ArrayView2;
 
 /// Rows whose sums are held at a time: memory is bounded by this and not by the table.
 const CHUNK: usize = 4_096;
+
+/// Threads beside the main one.
+static HELPERS: LazyLock<rayon::ThreadPool> = LazyLock::new(|| {
+    let count = std::thread::available_parallelism().map_or(1, |all| all.get() - 1).max(1);
+    rayon::ThreadPoolBuilder::new().num_threads(count).build().unwrap()
+});
 
 #[derive(Default)]
 struct State {
@@ -136,10 +143,14 @@ impl State {
                 parts.for_each(|(values, (scores, anomalies))| work(values, scores, anomalies));
                 return;
             }
-            std::thread::scope(|scope| {
+            // By threads that wait for work, as those of the others do, and of a server.
+            let (mut parts, work) = (parts, &work);
+            let (values, (scores, anomalies)) = parts.next().unwrap();
+            HELPERS.in_place_scope(|scope| {
                 for (values, (scores, anomalies)) in parts {
-                    scope.spawn(move || work(values, scores, anomalies));
+                    scope.spawn(move |_| work(values, scores, anomalies));
                 }
+                work(values, scores, anomalies);
             });
         });
         nanoseconds.to_string()
