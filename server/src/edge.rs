@@ -169,7 +169,8 @@ impl Edge {
 
 /// Whether a proxy has forwarded it whose body is still on its way when this server has its end.
 fn is_forwarded_in_pieces(request: &Request) -> bool {
-    request.body().size_hint().lower() > FORWARDED_AT_ONCE && request.headers().contains_key("x-forwarded-for")
+    request.body().size_hint().lower() > FORWARDED_AT_ONCE
+        && request.headers().contains_key("x-forwarded-for")
 }
 
 /// What is told of a request, in log and trace.

@@ -36,6 +36,8 @@ mod tiles;
 mod transpose;
 mod wide;
 
+use std::sync::OnceLock;
+
 use ndarray::{ArrayView2, Axis};
 
 use super::tree::PackedTrees;
@@ -74,35 +76,39 @@ pub(super) fn prefetch(row: &[f64]) {
 
 /// Checked trees, laid out for the kernels.
 #[derive(Clone, Debug)]
-pub(super) struct Layout(Padded);
+pub(super) struct Layout {
+    padded: Padded,
+    /// The fastest kernel, once one has been asked for.
+    fastest: OnceLock<Kernel>,
+}
 
 impl Layout {
     pub(super) fn new(trees: PackedTrees) -> Self {
-        Self(Padded::new(trees))
+        Self { padded: Padded::new(trees), fastest: OnceLock::new() }
     }
 
     pub(super) fn trees(&self) -> &PackedTrees {
-        self.0.packed()
+        self.padded.packed()
     }
 
     /// The fastest kernel for this forest on this processor.
     pub(super) fn kernel(&self) -> Kernel {
-        Kernel::fastest_for(&self.0)
+        *self.fastest.get_or_init(|| Kernel::fastest_for(&self.padded))
     }
 
     /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.
     pub(super) fn rows_in_step(&self) -> usize {
         // (more tiles than these are more of the same)
         const MOST: usize = 32;
-        (2 * tiles::tiles(&self.0).min(MOST) - 1) * LANES
+        (2 * tiles::tiles(&self.padded).min(MOST) - 1) * LANES
     }
 
     /// The sum of path lengths of one row of all columns.
     pub(super) fn sum<V: Copy + Into<f64>>(&self, kernel: Kernel, row: &[V]) -> f64 {
-        let slots = self.0.slots();
+        let slots = self.padded.slots();
         let sum = |values: &mut [f32]| {
             self.trees().slots().read(row, values);
-            kernel.sum(&self.0, values)
+            kernel.sum(&self.padded, values)
         };
         if slots <= STACK_SLOTS { sum(&mut [0.0; STACK_SLOTS][..slots]) } else { sum(&mut vec![0.0; slots]) }
     }
@@ -112,8 +118,8 @@ impl Layout {
     where
         V: Copy + Into<f64>,
     {
-        let stride = self.0.stride();
-        let block = tiles::tiles(&self.0).min(sums.len().div_ceil(LANES));
+        let stride = self.padded.stride();
+        let block = tiles::tiles(&self.padded).min(sums.len().div_ceil(LANES));
         let mut values = vec![Lanes::default(); block * stride];
         let mut copy = Vec::new();
         let chunks = rows.axis_chunks_iter(Axis(0), block * LANES).zip(sums.chunks_mut(block * LANES));
@@ -122,7 +128,7 @@ impl Layout {
             let values = &mut values[..used * stride];
             tiles::fill(self.trees().slots(), rows, &mut copy, values.chunks_exact_mut(stride));
             let mut tiles = vec![padded::Sums::default(); used];
-            kernel.sums(&self.0, values, &mut tiles);
+            kernel.sums(&self.padded, values, &mut tiles);
             for (sums, tile) in sums.chunks_mut(LANES).zip(&tiles) {
                 sums.copy_from_slice(&tile.0[..sums.len()]);
             }

@@ -29,11 +29,13 @@ struct Bits {
     state: u64,
     /// Leaves have up to so many training rows.
     samples: usize,
+    /// To how many sides missing values go.
+    sides: usize,
 }
 
 impl Bits {
     fn new(state: u64) -> Self {
-        Self { state, samples: 256 }
+        Self { state, samples: 256, sides: 2 }
     }
 
     fn below(&mut self, bound: usize) -> usize {
@@ -61,7 +63,7 @@ impl Bits {
         nodes.push(TreeNode::Leaf { samples: 1 + self.below(self.samples) as u32 });
         if depth > 0 && self.below(8) > 0 {
             let (column, threshold) = (self.below(columns) as u32, self.threshold());
-            let missing_left = self.below(2) == 0;
+            let missing_left = self.below(self.sides) == 1;
             let left = self.tree(depth - 1, columns, nodes);
             let right = self.tree(depth - 1, columns, nodes);
             nodes[at] = TreeNode::Split { column, threshold, left, right, missing_left };
@@ -170,6 +172,12 @@ fn every_number_of_slots_is_read() {
             compare(columns as u64, 9, depth, columns, 240);
         }
     }
+    // With missing values on one side, each has one: around the numbers that one register holds, and two.
+    for columns in [15, 16, 17, 31, 32, 33] {
+        for depth in [5, 8, 10] {
+            compare_with(&mut Bits { sides: 1, ..Bits::new(columns as u64) }, 9, depth, columns, 240);
+        }
+    }
 }
 
 #[test]
@@ -181,10 +189,10 @@ fn forests_of_eight_levels_fit_into_bytes() {
     for (&trees, &columns) in
         trees.iter().flat_map(|trees| columns.iter().map(move |columns| (trees, columns)))
     {
-        let mut bits = Bits { state: (trees * columns) as u64, samples: 12 };
+        let mut bits = Bits { samples: 12, ..Bits::new((trees * columns) as u64) };
         let forest = compare_with(&mut bits, trees, 8, columns, 150);
         // (one tree alone may end above)
-        assert!(trees < 3 || forest.layout.0.ranks().is_some(), "{trees} trees, {columns} columns");
+        assert!(trees < 3 || forest.layout.padded.ranks().is_some(), "{trees} trees, {columns} columns");
     }
 }
 
@@ -194,13 +202,16 @@ fn forests_of_few_splits_are_compared_in_bytes() {
     for depth in 0..=8 {
         // One block of rows, and what is left over; with one byte of a row, and some.
         for (trees, columns) in [(3, 1), (23, 5), (23, 70)] {
-            let mut bits = Bits { state: depth.into(), samples: 12 };
+            let mut bits = Bits { samples: 12, ..Bits::new(depth.into()) };
             let forest = compare_with(&mut bits, trees, depth, columns, 300);
-            assert!(forest.layout.0.splits().is_some(), "depth {depth}, {trees} trees, {columns} columns");
+            assert!(
+                forest.layout.padded.splits().is_some(),
+                "depth {depth}, {trees} trees, {columns} columns"
+            );
         }
     }
-    let forest = compare_with(&mut Bits { state: 1, samples: 12 }, 9, 10, 5, 150);
-    assert!(forest.layout.0.splits().is_none(), "walking is quicker");
+    let forest = compare_with(&mut Bits { samples: 12, ..Bits::new(1) }, 9, 10, 5, 150);
+    assert!(forest.layout.padded.splits().is_none(), "walking is quicker");
 }
 
 #[test]
@@ -211,7 +222,7 @@ fn forests_of_nine_to_twelve_levels_are_walked_in_blocks() {
         for (trees, columns, fits) in [(9, 5, true), (9, 16, true), (9, 20, false), (130, 2, true)] {
             let forest = compare(u64::from(depth), trees, depth, columns, 300);
             assert_eq!(
-                forest.layout.0.blocks().is_some(),
+                forest.layout.padded.blocks().is_some(),
                 fits,
                 "depth {depth}, {trees} trees, {columns} columns"
             );
@@ -224,8 +235,8 @@ fn forests_of_nine_to_twelve_levels_are_walked_in_blocks() {
 fn what_does_not_fit_into_bytes_is_walked_otherwise() {
     // More kinds of leaves than a byte can name; more bytes than a byte can name.
     for (samples, trees, columns) in [(256, 23, 5), (12, 23, 290)] {
-        let forest = compare_with(&mut Bits { state: 1, samples }, trees, 8, columns, 150);
-        let layout = &forest.layout.0;
+        let forest = compare_with(&mut Bits { samples, ..Bits::new(1) }, trees, 8, columns, 150);
+        let layout = &forest.layout.padded;
         assert!(layout.ranks().is_none() && layout.splits().is_none(), "{trees} trees, {columns} columns");
         assert_ne!(forest.kernel(), "avx512-ranks", "{trees} trees, {columns} columns");
     }
