@@ -32,7 +32,7 @@ pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
         batches(duration, ours)?;
     }
     if asked(Table::Connections) {
-        connections(duration, ours, &services.constant)?;
+        connections(arguments.rounds, duration, ours, &services.constant)?;
     }
     if asked(Table::Overload) {
         batch_overload(duration, ours)?;
@@ -60,10 +60,15 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn median(&self, figure: usize) -> f64 {
-        let mut values: Vec<f64> = self.rounds.iter().flatten().map(|round| round[figure]).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+        median(self.rounds.iter().flatten().map(|round| round[figure]))
     }
+}
+
+/// NaN of none.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// CPU seconds that the service used while `load` was sent, and what was measured.
@@ -154,27 +159,35 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
     Ok(())
 }
 
-/// Ten times the connections that saturate it, and a server that answers a constant in the same way.
-fn connections(duration: Duration, ours: &Service, constant: &Service) -> Result<()> {
+/// Ten times the connections that saturate it, and a server that answers a constant in the same way; medians of
+/// alternating rounds.
+fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Service) -> Result<()> {
     const CONNECTIONS: usize = 160;
     let rows = requests::rows(256, 2);
-    println!(
-        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | resident | generator busy |"
-    );
-    println!("|---|---|---|---|---|---|");
-    for (name, service) in [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)] {
+    let services = [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)];
+    let mut figures = [Vec::new(), Vec::new()];
+    for (at, (_, service)) in (0..rounds).flat_map(|_| services.iter().enumerate()) {
         let load = |connections| closed(service.address, single(&rows, ""), connections, duration);
         let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
         let before = service.resident()?;
         let measured = crowd::run(&load(CONNECTIONS))?;
-        println!(
-            "| {name} | {:.0} % | {:.2} ms | {:.2} ms | {:+.1} MB | {:.0} % |",
+        let resident = service.resident()? - before;
+        figures[at].push([
             100.0 * measured.rate() / capacity,
             measured.at(99.0),
             1.5 * CONNECTIONS as f64 / capacity * 1e3,
-            service.resident()? - before,
-            100.0 * measured.busy()
-        );
+            resident,
+            100.0 * measured.busy(),
+        ]);
+    }
+    println!(
+        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | resident | generator busy |"
+    );
+    println!("|---|---|---|---|---|---|");
+    for ((name, _), rounds) in services.iter().zip(&figures) {
+        let [share, p99, bound, resident, busy] =
+            std::array::from_fn(|figure| median(rounds.iter().map(|round| round[figure])));
+        println!("| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {resident:+.1} MB | {busy:.0} % |");
     }
     Ok(())
 }
