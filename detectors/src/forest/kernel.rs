@@ -36,14 +36,13 @@ mod tiles;
 mod transpose;
 mod wide;
 
-use std::sync::OnceLock;
-
 use ndarray::{ArrayView2, Axis};
 
 use super::tree::PackedTrees;
 
 pub use choice::Kernel;
 pub(crate) use padded::Lanes;
+use padded::OnDemand;
 pub(super) use padded::{LANES, Padded};
 pub(crate) use transpose::transpose;
 #[cfg(test)]
@@ -79,12 +78,12 @@ pub(super) fn prefetch(row: &[f64]) {
 pub(super) struct Layout {
     padded: Padded,
     /// The fastest kernel, once one has been asked for.
-    fastest: OnceLock<Kernel>,
+    fastest: OnDemand<Kernel>,
 }
 
 impl Layout {
     pub(super) fn new(trees: PackedTrees) -> Self {
-        Self { padded: Padded::new(trees), fastest: OnceLock::new() }
+        Self { padded: Padded::new(trees), fastest: OnDemand::new() }
     }
 
     pub(super) fn trees(&self) -> &PackedTrees {
@@ -93,7 +92,7 @@ impl Layout {
 
     /// The fastest kernel for this forest on this processor.
     pub(super) fn kernel(&self) -> Kernel {
-        *self.fastest.get_or_init(|| Kernel::fastest_for(&self.padded))
+        *self.fastest.get(|| Kernel::fastest_for(&self.padded))
     }
 
     /// Rows with which every kernel does everything that it does: whole blocks, and what is left over.

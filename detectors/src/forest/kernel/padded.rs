@@ -5,7 +5,6 @@
 //! Whoever holds [`Padded`] may rely on its invariants, and the kernels do without checking again: each tree has 2^depth
 //! nodes and as many ends, every node's slot exists, and every end of a top is a node of its packed tree.
 
-#[cfg(target_arch = "x86_64")]
 use std::sync::OnceLock;
 
 use super::super::tree::{PackedTree, PackedTrees};
@@ -65,19 +64,27 @@ pub(crate) struct Padded {
     packed: PackedTrees,
     /// The same as particular kernels walk it, made when one first asks for it; `None` where it does not fit.
     #[cfg(target_arch = "x86_64")]
-    ranks: OnDemand<Ranks>,
+    ranks: OnDemand<Option<Ranks>>,
     #[cfg(target_arch = "x86_64")]
-    splits: OnDemand<Splits>,
+    splits: OnDemand<Option<Splits>>,
     #[cfg(target_arch = "x86_64")]
-    blocks: OnDemand<Blocks>,
+    blocks: OnDemand<Option<Blocks>>,
 }
 
 /// What is made when it is first asked for. It follows from the rest, so that nothing can be seen of whether it was.
-#[cfg(target_arch = "x86_64")]
 #[derive(Clone)]
-struct OnDemand<T>(OnceLock<Option<T>>);
+pub(super) struct OnDemand<T>(OnceLock<T>);
 
-#[cfg(target_arch = "x86_64")]
+impl<T> OnDemand<T> {
+    pub(super) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
+
+    pub(super) fn get(&self, make: impl FnOnce() -> T) -> &T {
+        self.0.get_or_init(make)
+    }
+}
+
 impl<T> std::fmt::Debug for OnDemand<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("OnDemand")
@@ -127,11 +134,11 @@ impl Padded {
             entries: vec![0; if whole { 0 } else { nodes }],
             packed: trees,
             #[cfg(target_arch = "x86_64")]
-            ranks: OnDemand(OnceLock::new()),
+            ranks: OnDemand::new(),
             #[cfg(target_arch = "x86_64")]
-            splits: OnDemand(OnceLock::new()),
+            splits: OnDemand::new(),
             #[cfg(target_arch = "x86_64")]
-            blocks: OnDemand(OnceLock::new()),
+            blocks: OnDemand::new(),
         };
         for index in 0..padded.trees {
             padded.fill(index);
@@ -215,19 +222,19 @@ impl Padded {
     /// In bytes, for 64 trees at once.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn ranks(&self) -> Option<&Ranks> {
-        self.ranks.0.get_or_init(|| Ranks::new(self)).as_ref()
+        self.ranks.get(|| Ranks::new(self)).as_ref()
     }
 
     /// In bytes, for many rows at once.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn splits(&self) -> Option<&Splits> {
-        self.splits.0.get_or_init(|| Splits::new(self)).as_ref()
+        self.splits.get(|| Splits::new(self)).as_ref()
     }
 
     /// In blocks of four levels.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn blocks(&self) -> Option<&Blocks> {
-        self.blocks.0.get_or_init(|| Blocks::new(&self.packed)).as_ref()
+        self.blocks.get(|| Blocks::new(&self.packed)).as_ref()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = PaddedTree<'_>> {
