@@ -41,5 +41,6 @@ install_peers() {
 echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cores; $(uname -sr); $(rustc --version)."
 "$venv/bin/python" -m pip freeze --disable-pip-version-check 2>/dev/null |
   grep -iE '^(scikit-learn|isotree|onnxruntime|skl2onnx|coniferest|treelite|tl2cgen|ydf|numpy)==' | xargs | sed 's/==/ /g; s/$/./'
-env OMP_WAIT_POLICY=passive "$venv/bin/python" "$here/bench-detectors/bench.py" \
+# (all have their memory in huge pages where it is large, as numpy asks for its tables)
+env OMP_WAIT_POLICY=passive GLIBC_TUNABLES=glibc.malloc.hugetlb=1 "$venv/bin/python" "$here/bench-detectors/bench.py" \
   target/release/examples/measure target/release/examples/revision "$@"

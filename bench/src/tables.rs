@@ -165,13 +165,13 @@ fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Ser
     const CONNECTIONS: usize = 160;
     let rows = requests::rows(256, 2);
     let services = [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)];
+    let before = [ours.resident()?, constant.resident()?];
     let mut figures = [Vec::new(), Vec::new()];
     for (at, (_, service)) in (0..rounds).flat_map(|_| services.iter().enumerate()) {
         let load = |connections| closed(service.address, single(&rows, ""), connections, duration);
         let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
-        let before = service.resident()?;
         let measured = crowd::run(&load(CONNECTIONS))?;
-        let resident = service.resident()? - before;
+        let resident = service.resident()? - before[at];
         figures[at].push([
             100.0 * measured.rate() / capacity,
             measured.at(99.0),

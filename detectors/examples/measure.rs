@@ -44,6 +44,7 @@ struct State {
 }
 
 fn main() {
+    LazyLock::force(&HELPERS);
     let mut state = State { other_work: vec![0; 1 << 19], ..State::default() };
     for line in std::io::stdin().lock().lines() {
         let line = line.unwrap();

@@ -14,6 +14,7 @@ use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
+use http::header::EXPECT;
 use http::{HeaderValue, Method, StatusCode};
 use tower::ServiceExt as _;
 
@@ -32,13 +33,13 @@ use crate::route::Route;
 use crate::state::App;
 use crate::traces::{Answered, Span};
 
-/// How long the answer to a body that a proxy has forwarded waits. Proxies written in Go (Traefik, Caddy) break an answer off
-/// if it begins between their sending the last of a body and their noting that it was the last. That takes them
-/// microseconds, unless another thread has their CPU.
+/// How long an answer waits after the end of a body that a proxy has forwarded. Proxies on Go's net/http (Caddy, Traefik) break
+/// an answer off if it begins between their sending the last of a body and their noting that it was the last. That takes
+/// them microseconds, unless another thread has their CPU.
 const AFTER_FORWARDED_BODY: Duration = Duration::from_millis(1);
 
-/// They note the end of a body that fits into their buffer before they send it.
-const FORWARDED_AT_ONCE: u64 = 4 << 10;
+/// They note the end before they send a body that fits, with its head, into a buffer of this many bytes.
+const PROXY_BUFFER: usize = 4 << 10;
 
 /// One port: its routes, and what their requests have in common.
 #[derive(Debug)]
@@ -64,11 +65,7 @@ impl Edge {
         let route = self.route(request.uri().path());
         let method = known(request.method());
         let span = self.app.traces.as_ref().and_then(|traces| traces.begin(route, request.headers()));
-        let is_forwarded = is_forwarded_in_pieces(&request);
         let mut response = self.answer(route, request, patience).await;
-        if is_forwarded {
-            tokio::time::sleep(AFTER_FORWARDED_BODY).await;
-        }
         let took = started.elapsed();
         let status =
             if self.port == PortName::Grpc { oip::grpc::http_status(&response) } else { response.status() };
@@ -142,14 +139,22 @@ impl Edge {
                 (request, Some(read))
             }
         };
+        let is_forwarded = is_forwarded_in_pieces(&request);
         // Pinned where it is: it is too large to be moved about.
         let routed = pin!(self.routed(route, request));
         let handled = AssertUnwindSafe(routed).catch_unwind();
         match patience.within(limit, handled).await {
-            Ok(Ok(response)) => response,
+            Ok(Ok(response)) => {
+                // Not where the body is still coming: there, the sooner it begins the better.
+                if is_forwarded && read.as_ref().is_none_or(ReadToEnd::is_true) {
+                    tokio::time::sleep(AFTER_FORWARDED_BODY).await;
+                }
+                response
+            }
             // The panic hook has logged where it happened.
             Ok(Err(_panic)) => Problem::internal().into_response(),
-            // Handlers wait for the client's body, and large batches for their turn. Streams are answered before.
+            // Handlers wait for the client's body, and large batches for their turn. Streams
+            // that are still on their way are answered before.
             Err(Late) if read.as_ref().is_some_and(ReadToEnd::is_true) => {
                 Problem::answered_too_late(limit.as_secs_f64()).into_response()
             }
@@ -167,10 +172,15 @@ impl Edge {
     }
 }
 
-/// Whether a proxy has forwarded it whose body is still on its way when this server has its end.
+/// Whether a proxy has forwarded it that sends the body in pieces, the last after what it takes for the rest.
 fn is_forwarded_in_pieces(request: &Request) -> bool {
-    request.body().size_hint().lower() > FORWARDED_AT_ONCE
-        && request.headers().contains_key("x-forwarded-for")
+    let headers = request.headers();
+    if !headers.contains_key("x-forwarded-for") {
+        return false;
+    }
+    let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let together = if headers.contains_key(EXPECT) { 0 } else { PROXY_BUFFER.saturating_sub(head) };
+    request.body().size_hint().lower() > together as u64
 }
 
 /// What is told of a request, in log and trace.

@@ -29,7 +29,8 @@ const ERRORS: HeaderName = HeaderName::from_static("x-anomaly-errors");
 /// Chunks of answers that wait for the client.
 const WAITING_CHUNKS: usize = 2;
 
-/// Answers as soon as it is known that rows of this kind can be read; what comes after is told in the lines.
+/// Answers as soon as it is known that rows of this kind can be read, or with the first rows if all have come; what comes
+/// after is told in the lines.
 pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem> {
     let Batch { app, served, asked, announced } = batch;
     let reserved = app.rows.reserve_stream()?;

@@ -175,7 +175,9 @@ fn every_number_of_slots_is_read() {
     // With missing values on one side, each has one: around the numbers that one register holds, and two.
     for columns in [15, 16, 17, 31, 32, 33] {
         for depth in [5, 8, 10] {
-            compare_with(&mut Bits { sides: 1, ..Bits::new(columns as u64) }, 9, depth, columns, 240);
+            let mut bits = Bits { sides: 1, ..Bits::new(columns as u64) };
+            let forest = compare_with(&mut bits, 23, depth, columns, 240);
+            assert_eq!(forest.layout.padded.slots(), columns, "depth {depth}");
         }
     }
 }
