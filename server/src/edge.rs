@@ -33,6 +33,9 @@ use crate::route::Route;
 use crate::state::App;
 use crate::traces::{Answered, Span};
 
+/// The header that proxies set.
+pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
+
 /// How long an answer waits after the end of a body that a proxy has forwarded. Proxies on Go's net/http (Caddy, Traefik) break
 /// an answer off if it begins between their sending the last of a body and their noting that it was the last. That takes
 /// them microseconds, unless another thread has their CPU.
@@ -175,7 +178,7 @@ impl Edge {
 /// Whether a proxy has forwarded it that sends the body in pieces, the last after what it takes for the rest.
 fn is_forwarded_in_pieces(request: &Request) -> bool {
     let headers = request.headers();
-    if !headers.contains_key("x-forwarded-for") {
+    if !headers.contains_key(FORWARDED_FOR) {
         return false;
     }
     let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();

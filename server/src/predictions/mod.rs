@@ -26,6 +26,7 @@ use self::lines::{Ndjson, Parser};
 use self::table::Rules;
 use crate::body::{self, unpacked};
 use crate::config::Limits;
+use crate::edge::FORWARDED_FOR;
 use crate::problem::Problem;
 use crate::query;
 use crate::state::{App, Served};
@@ -36,7 +37,8 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let served = Arc::clone(app.model()?);
     let (head, body) = request.into_parts();
     let announced = body::announced(&head.headers, &body);
-    let batch = Batch { app, served, asked, announced };
+    let is_forwarded = head.headers.contains_key(FORWARDED_FOR);
+    let batch = Batch { app, served, asked, announced, is_forwarded };
     let body = unpacked(&head.headers, body, &batch.app.bodies)?;
     match (batch.asked.form, batch.asked.answers.format()) {
         (Format::Json, _) | (_, Format::Json) => whole::answer(batch, body).await,
@@ -58,6 +60,8 @@ struct Batch {
     asked: Asked,
     /// The bytes of its body, about.
     announced: usize,
+    /// Whether a proxy has forwarded it.
+    is_forwarded: bool,
 }
 
 /// What its query and its headers say.

@@ -18,7 +18,7 @@ use super::Batch;
 use super::format::Format;
 use super::lines::Parser;
 use super::work::{Input, Step, Work};
-use crate::body::{self, Held, ReadsOn};
+use crate::body::{self, Budget, Held, ReadsOn};
 use crate::pool::{self, CHUNK_ROWS, INLINE_BYTES, INLINE_ROWS, Reserved};
 use crate::problem::Problem;
 use crate::state::App;
@@ -29,16 +29,21 @@ const ERRORS: HeaderName = HeaderName::from_static("x-anomaly-errors");
 /// Chunks of answers that wait for the client.
 const WAITING_CHUNKS: usize = 2;
 
+/// Of a body that a proxy has forwarded, so many times as much is read before it is answered, if it comes soon: some proxies
+/// end an answer that begins when less than 256 KiB of a body are left, and have up to some MiB on their way.
+const FORWARDED: usize = 4;
+const SOON: Duration = Duration::from_secs(1);
+
 /// Answers as soon as it is known that rows of this kind can be read, or with the first rows if all have come; what comes
 /// after is told in the lines.
 pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem> {
-    let Batch { app, served, asked, announced } = batch;
+    let Batch { app, served, asked, announced, is_forwarded } = batch;
     let reserved = app.rows.reserve_stream()?;
     // (0: its length is not known)
     if announced == 0 || announced > INLINE_BYTES {
         app.pool.check()?;
     }
-    let mut source = Source::open(&app, body).await?;
+    let mut source = Source::open(&app, body, is_forwarded).await?;
     let (parser, passed) = match asked.form {
         Format::Csv => {
             let mut csv = asked.csv();
@@ -55,7 +60,9 @@ pub(super) async fn answer(batch: Batch, body: Body) -> Result<Response, Problem
         }
         // The first bytes come before the answer's head: a client that waits for `100 Continue` must get it first.
         _ => {
-            source.frame().await?;
+            if source.input.unused().is_empty() {
+                source.frame().await?;
+            }
             (asked.ndjson(), Vec::new())
         }
     };
@@ -160,7 +167,7 @@ struct Source {
     /// Why reading failed, told when what came before has been scored.
     broken: Option<Problem>,
     /// For what was read before the answer.
-    _held: Held,
+    held: Held,
 }
 
 /// Why no more rows come.
@@ -169,16 +176,31 @@ struct Stopped(String);
 impl Source {
     /// What is announced to be small is read before it is answered, as JSON is: not every client and not every proxy
     /// reads an answer while it sends.
-    async fn open(app: &App, body: Body) -> Result<Self, Problem> {
+    async fn open(app: &App, body: Body, is_forwarded: bool) -> Result<Self, Problem> {
         let most = app.limits.max_body_bytes;
         match body.size_hint().exact().map(usize::try_from) {
             Some(Ok(announced)) if announced <= most => {
                 let whole = body::read_whole(body, most, &app.bodies).await?;
                 let input = Input::new(whole.bytes.into(), true);
-                Ok(Self { input, body: Body::empty(), broken: None, _held: whole.held })
+                Ok(Self { input, body: Body::empty(), broken: None, held: whole.held })
             }
-            _ => Ok(Self { input: Input::default(), body, broken: None, _held: None }),
+            announced => {
+                let mut source = Self { input: Input::default(), body, broken: None, held: None };
+                let most = most.saturating_mul(FORWARDED);
+                if is_forwarded && announced.is_some_and(|bytes| bytes.is_ok_and(|bytes| bytes <= most)) {
+                    let reading = source.read_while_there_is_room(&app.bodies);
+                    tokio::time::timeout(SOON, reading).await.unwrap_or(Ok(()))?;
+                }
+                Ok(source)
+            }
         }
+    }
+
+    async fn read_while_there_is_room(&mut self, budget: &Budget) -> Result<(), Problem> {
+        while !self.input.last && budget.raise(&mut self.held, self.input.unused().len()).is_ok() {
+            self.frame().await?;
+        }
+        Ok(())
     }
 
     /// Tries with more and more bytes.
