@@ -28,7 +28,7 @@ RUNS = 3 if QUICK else 5
 # The most seconds of one run: who is slower scores as many of the rows as fit.
 LONGEST = 0.5 if QUICK else 1.0
 # Fits in one turn of who takes less than SHORT seconds for one.
-FITS, SHORT = 7, 0.02
+FITS, SHORT = 15, 0.02
 # Seconds of single rows for each run.
 SINGLE = 0.03 if QUICK else 0.1
 
