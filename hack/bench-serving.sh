@@ -20,5 +20,7 @@ host=$(rustc -vV | sed -n 's/^host: //p')
   python=$(REQUIREMENTS=$ROOT/bench/peers/requirements.txt "$here/clients/venv.sh")
 } >&2
 binaries=target/$host/static
-echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cores; $(uname -sr); server on core 0, generator on the others."
-exec taskset -c "1-$(($(nproc) - 1))" "$binaries/serving" --binaries "$binaries" --python "$python" "$@"
+# (the first core serves the machine's interrupts)
+last=$(($(nproc) - 1))
+echo "$(grep -m1 'model name' /proc/cpuinfo | cut -d: -f2 | xargs), $(nproc) cores; $(uname -sr); server on core $last, generator on the others."
+exec taskset -c "0-$((last - 1))" "$binaries/serving" --core "$last" --binaries "$binaries" --python "$python" "$@"
