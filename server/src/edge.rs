@@ -156,8 +156,8 @@ impl Edge {
             }
             // The panic hook has logged where it happened.
             Ok(Err(_panic)) => Problem::internal().into_response(),
-            // Handlers wait for the client's body, and large batches for their turn. Streams
-            // that are still on their way are answered before.
+            // Handlers wait for the client's body, and large batches for their turn. Streams that are still on their way are
+            // answered before.
             Err(Late) if read.as_ref().is_some_and(ReadToEnd::is_true) => {
                 Problem::answered_too_late(limit.as_secs_f64()).into_response()
             }
