@@ -54,14 +54,48 @@ struct Case<'a> {
     load: Load,
     /// Good answers a second, closed loop.
     capacity: f64,
-    /// Of each round: CPU seconds a request, p50 and p99 in milliseconds; none if the generator was too busy.
-    rounds: Vec<Option<[f64; 3]>>,
+    /// Rounds in which one thread of the generator had all connections.
+    one_thread: Vec<Round>,
+    /// Rounds in which each connection had a thread.
+    threads: Vec<Round>,
 }
 
-impl Case<'_> {
-    fn median(&self, figure: usize) -> f64 {
-        median(self.rounds.iter().flatten().map(|round| round[figure]))
+/// A round at half of the capacity.
+#[derive(Clone, Copy)]
+struct Round {
+    /// CPU seconds a request.
+    cpu: f64,
+    /// Milliseconds.
+    p50: f64,
+    /// Milliseconds.
+    p99: f64,
+    /// The share of its core that the generator was busy.
+    busy: f64,
+}
+
+impl Round {
+    /// Whether the generator had the time to send when it should.
+    fn counts(&self) -> bool {
+        self.busy <= 0.8 && self.cpu.is_finite()
     }
+}
+
+/// Sends at half of the capacity.
+fn round(case: &Case<'_>, send: impl FnOnce(&Load) -> Result<Measured>) -> Result<Round> {
+    let load = Load { rate: Some(case.capacity / 2.0), ..case.load.clone() };
+    let (cpu, measured) = with_cpu(case.service, send, &load)?;
+    let [p50, p99] = [50.0, 99.0].map(|percentile| measured.at(percentile));
+    Ok(Round { cpu: cpu / measured.good as f64, p50, p99, busy: measured.busy() })
+}
+
+/// The median of those rounds that count; NaN if none does.
+fn of_rounds(rounds: &[Round], figure: impl Fn(&Round) -> f64) -> f64 {
+    median(rounds.iter().filter(|round| round.counts()).map(figure))
+}
+
+/// A figure with its digits; a dash for none.
+fn shown(figure: f64, digits: usize, unit: &str) -> String {
+    if figure.is_nan() { "–".to_owned() } else { format!("{figure:.digits$} {unit}") }
 }
 
 /// NaN of none.
@@ -91,7 +125,7 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()>
     let rows = requests::rows(256, 2);
     let case = |name, service, address, headers, connections| {
         let load = closed(address, single(&rows, headers), connections, duration);
-        Case { name, service, load, capacity: 0.0, rounds: Vec::new() }
+        Case { name, service, load, capacity: 0.0, one_thread: Vec::new(), threads: Vec::new() }
     };
     let Services { ours, ours_public, constant, demo, .. } = services;
     let mut cases = vec![
@@ -103,33 +137,38 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()>
     for case in &mut cases {
         case.capacity = run(&case.load)?.rate();
     }
-    for case in (0..rounds).flat_map(|_| 0..cases.len()).collect::<Vec<_>>() {
-        let case = &mut cases[case];
-        let load = Load { rate: Some(case.capacity / 2.0), ..case.load.clone() };
-        let (cpu, measured) = with_cpu(case.service, run, &load)?;
-        let counts = measured.busy() <= 0.8 && measured.good > 0;
-        let figures = [cpu / measured.good as f64, measured.at(50.0), measured.at(99.0)];
-        case.rounds.push(counts.then_some(figures));
+    for _ in 0..rounds {
+        for case in &mut cases {
+            let [one_thread, threads] = [round(case, crowd::run)?, round(case, run)?];
+            case.one_thread.push(one_thread);
+            case.threads.push(threads);
+        }
     }
     println!(
-        "| single row, 10 features | requests/s, closed loop | CPU a request | p50 | p99 at half of that |"
+        "| single row, 10 features | requests/s, closed loop | at half of that, from one thread: CPU a request | generator busy | from a thread a connection: CPU a request | p50 | p99 | generator busy |"
     );
-    println!("|---|---|---|---|---|");
-    for case in &cases {
-        let [cpu, p50, p99] = [0, 1, 2].map(|figure| case.median(figure));
+    println!("|---|---|---|---|---|---|---|---|");
+    for Case { name, capacity, one_thread, threads, .. } in &cases {
+        let cpu = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.cpu * 1e6), 1, "µs");
+        // (of all rounds: it says why some do not count)
+        let busy = |rounds: &[Round]| 100.0 * median(rounds.iter().map(|round| round.busy));
+        let [p50, p99] = [|round: &Round| round.p50, |round: &Round| round.p99]
+            .map(|figure| shown(of_rounds(threads, figure), 3, "ms"));
         println!(
-            "| {} | {:.0} | {:.1} µs | {p50:.3} ms | {p99:.3} ms |",
-            case.name,
-            case.capacity,
-            cpu * 1e6
+            "| {name} | {capacity:.0} | {} | {:.0} % | {} | {p50} | {p99} | {:.0} % |",
+            cpu(one_thread),
+            busy(one_thread),
+            cpu(threads),
+            busy(threads)
         );
     }
-    let discarded = cases.iter().flat_map(|case| &case.rounds).filter(|round| round.is_none()).count();
+    let all = cases.iter().flat_map(|case| case.one_thread.iter().chain(&case.threads));
+    let discarded = all.filter(|round| !round.counts()).count();
     println!("\n{discarded} rounds were discarded because the generator was busier than 80 %.");
-    let cost = |case: usize| cases[case].median(0);
-    println!("Against the constant: {:.2} times its CPU.", cost(0) / cost(2));
+    let cost = |case: usize| of_rounds(&cases[case].one_thread, |round| round.cpu);
+    println!("Against the constant: {} its CPU.", shown(cost(0) / cost(2), 2, "times"));
     if cases.len() > 3 {
-        println!("Against FastAPI: {:.0} times its predictions a CPU second.", cost(3) / cost(0));
+        println!("Against FastAPI: {} its predictions a CPU second.", shown(cost(3) / cost(0), 0, "times"));
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! client that waits for `100 Continue` never sends it. Never holds more than the limit in memory for one body, nor
 //! more than the [`Budget`] for all of them: many slow clients with large bodies must not end the process.
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -204,8 +205,7 @@ fn failed(error: axum::Error) -> Problem {
 pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
     require_no_encoding(headers)?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let value = String::from_utf8_lossy(value.as_bytes());
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let essence = essence(value);
     if essence.is_empty() || essence == "application/json" || is_json_suffixed(&essence) {
         return Ok(());
     }
@@ -217,9 +217,7 @@ pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
 /// JSON, bytes or no type at all: what clients of the Open Inference Protocol send.
 pub(crate) fn require_inference(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
-    let value = String::from_utf8_lossy(value.as_bytes());
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
+    match &*essence(value) {
         "" | "application/json" | "application/octet-stream" => Ok(()),
         other if is_json_suffixed(other) => Ok(()),
         other => Err(Problem::unsupported_type(format!(
@@ -332,6 +330,16 @@ fn require_no_encoding(headers: &HeaderMap) -> Result<(), Problem> {
         )));
     }
     Ok(())
+}
+
+/// A Content-Type without its parameters, in lower case.
+fn essence(value: &HeaderValue) -> Cow<'_, str> {
+    let essence = value.as_bytes().split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+    let essence = String::from_utf8_lossy(essence);
+    if essence.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return essence.to_ascii_lowercase().into();
+    }
+    essence
 }
 
 pub(crate) fn is_json_suffixed(essence: &str) -> bool {

@@ -15,7 +15,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::header::EXPECT;
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use tower::ServiceExt as _;
 
 use crate::access::Line;
@@ -34,7 +34,7 @@ use crate::state::App;
 use crate::traces::{Answered, Span};
 
 /// The header that proxies set.
-pub(crate) const FORWARDED_FOR: &str = "x-forwarded-for";
+pub(crate) const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// How long an answer waits after the end of a body that a proxy has forwarded. Proxies on Go's net/http (Caddy, Traefik) break
 /// an answer off if it begins between their sending the last of a body and their noting that it was the last. That takes
@@ -178,7 +178,7 @@ impl Edge {
 /// Whether a proxy has forwarded it that sends the body in pieces, the last after what it takes for the rest.
 fn is_forwarded_in_pieces(request: &Request) -> bool {
     let headers = request.headers();
-    if !headers.contains_key(FORWARDED_FOR) {
+    if !headers.contains_key(&FORWARDED_FOR) {
         return false;
     }
     let head: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();

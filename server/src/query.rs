@@ -13,12 +13,14 @@ pub(crate) fn flag(query: Option<&str>, name: &'static str) -> Result<bool, Prob
         None if pair == name => Some(""),
         _ => None,
     });
-    match values.next_back().map(str::to_ascii_lowercase).as_deref() {
-        None | Some("false" | "0" | "no" | "off" | "f" | "n") => Ok(false),
-        Some("true" | "1" | "yes" | "on" | "t" | "y") => Ok(true),
-        Some(_) => {
-            Err(Problem::invalid_parameter(format!("the query parameter {name} must be true or false")))
-        }
+    let Some(value) = values.next_back() else { return Ok(false) };
+    let is_one_of = |words: &[&str]| words.iter().any(|word| value.eq_ignore_ascii_case(word));
+    if is_one_of(&["true", "1", "yes", "on", "t", "y"]) {
+        Ok(true)
+    } else if is_one_of(&["false", "0", "no", "off", "f", "n"]) {
+        Ok(false)
+    } else {
+        Err(Problem::invalid_parameter(format!("the query parameter {name} must be true or false")))
     }
 }
 

@@ -96,7 +96,8 @@ impl Gate {
             (_, Some(place)) => Lane::Known(place),
             (_, None) => Lane::Unknown,
         };
-        match self.expensive_check(&table, users, digest, lane, credentials).await {
+        // (on the heap, so that the many requests that need none are small)
+        match Box::pin(self.expensive_check(&table, users, digest, lane, credentials)).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.refused()),
             Err(Busy) => Err(Problem::too_many_checks()),

@@ -37,7 +37,7 @@ pub(crate) async fn predict(State(app): State<Arc<App>>, request: Request) -> Re
     let served = Arc::clone(app.model()?);
     let (head, body) = request.into_parts();
     let announced = body::announced(&head.headers, &body);
-    let is_forwarded = head.headers.contains_key(FORWARDED_FOR);
+    let is_forwarded = head.headers.contains_key(&FORWARDED_FOR);
     let batch = Batch { app, served, asked, announced, is_forwarded };
     let body = unpacked(&head.headers, body, &batch.app.bodies)?;
     match (batch.asked.form, batch.asked.answers.format()) {
