@@ -52,7 +52,7 @@ struct Case<'a> {
     name: &'static str,
     service: &'a Service,
     load: Load,
-    /// Good answers a second, closed loop.
+    /// Good answers a second, closed loop, from a thread a connection.
     capacity: f64,
     /// Rounds in which one thread of the generator had all connections.
     one_thread: Vec<Round>,
@@ -61,7 +61,6 @@ struct Case<'a> {
 }
 
 /// A round at half of the capacity.
-#[derive(Clone, Copy)]
 struct Round {
     /// CPU seconds a request.
     cpu: f64,
@@ -74,7 +73,7 @@ struct Round {
 }
 
 impl Round {
-    /// Whether the generator had the time to send when it should.
+    /// Whether the generator had the time to send when it should, and was answered.
     fn counts(&self) -> bool {
         self.busy <= 0.8 && self.cpu.is_finite()
     }
@@ -98,7 +97,7 @@ fn shown(figure: f64, digits: usize, unit: &str) -> String {
     if figure.is_nan() { "–".to_owned() } else { format!("{figure:.digits$} {unit}") }
 }
 
-/// NaN of none.
+/// The larger of two in the middle; NaN of none.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);

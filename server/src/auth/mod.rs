@@ -96,7 +96,7 @@ impl Gate {
             (_, Some(place)) => Lane::Known(place),
             (_, None) => Lane::Unknown,
         };
-        // (on the heap, so that the many requests that need none are small)
+        // (on the heap: the futures of the many requests that need none stay small)
         match Box::pin(self.expensive_check(&table, users, digest, lane, credentials)).await {
             Ok(true) => Ok(()),
             Ok(false) => Err(self.refused()),

@@ -144,13 +144,13 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         self.0.activity.busy();
         let service = Arc::clone(&self.0);
-        // Made where it stays: `Box::pin` would copy all of its five kilobytes.
-        let place = Box::new_uninit();
-        let answered = Box::write(place, async move {
+        // The room comes first, so that the future can be made in it: `Box::pin` makes it elsewhere and copies its kilobytes.
+        let room = Box::new_uninit();
+        let answer = Box::write(room, async move {
             let response = service.answer(request).await;
             Ok(response.map(|body| With::new(body, Reported(service))))
         });
-        Box::into_pin(answered)
+        Box::into_pin(answer)
     }
 }
 
