@@ -81,7 +81,9 @@ async fn connection(number: usize, load: Load, began: Instant, all: Arc<Mutex<Me
         match answered {
             Ok(200) => {
                 all.good += 1;
-                all.latencies.saturating_record(due.elapsed().as_nanos() as u64);
+                let latency = due.elapsed();
+                all.latencies.saturating_record(latency.as_nanos() as u64);
+                all.answers.push((began.elapsed(), latency));
             }
             Ok(_) => all.shed += 1,
             Err(_) => all.broken += 1,

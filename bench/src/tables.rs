@@ -210,24 +210,48 @@ fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Ser
         let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
         let measured = crowd::run(&load(CONNECTIONS))?;
         let resident = service.resident()? - before[at];
+        let waits = waits(&measured.answers, CONNECTIONS);
+        let within = waits.iter().filter(|wait| **wait <= 1.5).count() as f64 / waits.len() as f64;
         figures[at].push([
             100.0 * measured.rate() / capacity,
             measured.at(99.0),
             1.5 * CONNECTIONS as f64 / capacity * 1e3,
+            median(waits.into_iter()),
+            100.0 * within,
             resident,
             100.0 * measured.busy(),
         ]);
     }
     println!(
-        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | resident | generator busy |"
+        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | p99 x throughput / connections in 50 ms | at most 1.5 | resident | generator busy |"
     );
-    println!("|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|");
     for ((name, _), rounds) in services.iter().zip(&figures) {
-        let [share, p99, bound, resident, busy] =
+        let [share, p99, bound, wait, within, resident, busy] =
             std::array::from_fn(|figure| median(rounds.iter().map(|round| round[figure])));
-        println!("| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {resident:+.1} MB | {busy:.0} % |");
+        println!(
+            "| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {wait:.2} | in {within:.0} % | {resident:+.1} MB | {busy:.0} % |"
+        );
     }
     Ok(())
+}
+
+/// For each 50 ms of a closed loop, how long the slowest hundredth waits at least, in units of what all would wait if they
+/// were answered one after the other: connections / throughput. A machine that is slow for some of the time does not change it,
+/// a server that lets some wait longer than others does.
+fn waits(answers: &[(Duration, Duration)], connections: usize) -> Vec<f64> {
+    const WINDOW: Duration = Duration::from_millis(50);
+    let of = |(came, _): &(Duration, Duration)| came.as_nanos() / WINDOW.as_nanos();
+    let mut windows: Vec<_> = answers.chunk_by(|one, next| of(one) == of(next)).collect();
+    // (the last is not a whole one)
+    windows.pop();
+    let wait = |window: &[(Duration, Duration)]| {
+        let mut latencies: Vec<Duration> = window.iter().map(|(_, latency)| *latency).collect();
+        latencies.sort();
+        let p99 = latencies[latencies.len() * 99 / 100];
+        p99.as_secs_f64() * latencies.len() as f64 / WINDOW.as_secs_f64() / connections as f64
+    };
+    windows.into_iter().map(wait).collect()
 }
 
 /// Batches beyond capacity, open loop: what is shed costs r of what is served. Ten times the capacity can be offered by
@@ -304,4 +328,31 @@ fn beside_batches(duration: Duration, ours: &Service) -> Result<()> {
         measured.at(99.0)
     );
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One answer a millisecond in the first half of a second, two in the second half.
+    fn in_turn(connections: u32) -> Vec<(Duration, Duration)> {
+        let [slow, fast] = [1_000, 500].map(Duration::from_micros);
+        let first = (0..500).map(|n| (n * slow, connections * slow));
+        let second = (0..1_000).map(|n| (500 * slow + n * fast, connections * fast));
+        first.chain(second).collect()
+    }
+
+    #[test]
+    fn who_is_answered_in_turn_waits_for_all_others_once_however_fast_the_machine_is() {
+        let waits = waits(&in_turn(8), 8);
+        assert_eq!(waits.len(), 19);
+        assert!(waits.iter().all(|wait| (wait - 1.0).abs() < 1e-9), "{waits:?}");
+    }
+
+    #[test]
+    fn one_in_fifty_that_waits_longer_is_seen() {
+        let mut answers = in_turn(8);
+        answers.iter_mut().step_by(50).for_each(|(_, latency)| *latency *= 3);
+        assert!(waits(&answers, 8).iter().all(|wait| (wait - 3.0).abs() < 1e-9));
+    }
 }

@@ -5,6 +5,7 @@ mod logs;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::flags::Flags;
 
@@ -16,13 +17,18 @@ fn main() -> anyhow::Result<()> {
     logs::start(flags.log_format);
     let threads = flags.worker_threads();
     tracing::info!(threads, version = env!("CARGO_PKG_VERSION"), "starting");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .build()
-        .context("cannot start the threads")?;
+    let runtime = runtime(threads).context("cannot start the threads")?;
     let served = runtime.block_on(server::run(flags.into_config()));
     // A password check that still runs has nobody left to answer.
     runtime.shutdown_background();
     served.context("the server cannot start")
+}
+
+/// One thread needs no queues to steal from, and is woken for less.
+fn runtime(threads: usize) -> std::io::Result<Runtime> {
+    let mut builder = match threads {
+        1 => Builder::new_current_thread(),
+        _ => Builder::new_multi_thread(),
+    };
+    builder.worker_threads(threads).enable_all().build()
 }

@@ -29,6 +29,9 @@ const MAX_DISCARDED: usize = 64 << 20;
 
 const CHUNK: usize = 16 << 10;
 
+/// Up to so many bytes, putting the pieces together costs less than having the kernel do it.
+const SHORT: usize = 512;
+
 pub(super) struct Socket {
     stream: Stream,
     activity: Arc<Activity>,
@@ -147,7 +150,12 @@ impl AsyncWrite for Socket {
             ready!(self.write_instead(context))?;
             return Poll::Ready(Ok(bytes.len()));
         }
-        let attempt = Pin::new(&mut self.stream).poll_write_vectored(context, bytes);
+        let stream = Pin::new(&mut self.stream);
+        let mut short = [0; SHORT];
+        let attempt = match put_together(bytes, &mut short) {
+            Some(bytes) => stream.poll_write(context, bytes),
+            None => stream.poll_write_vectored(context, bytes),
+        };
         self.in_time(context, attempt)
     }
 
@@ -170,5 +178,30 @@ impl AsyncWrite for Socket {
             self.lingering = Some(Lingering { until, discarded: 0 });
         }
         self.poll_discard(context).map(Ok)
+    }
+}
+
+/// All pieces one after the other, if there is room for them.
+fn put_together<'a>(pieces: &[io::IoSlice<'_>], room: &'a mut [u8]) -> Option<&'a [u8]> {
+    let mut end = 0;
+    for piece in pieces {
+        room.get_mut(end..end + piece.len())?.copy_from_slice(piece);
+        end += piece.len();
+    }
+    Some(&room[..end])
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::put_together;
+
+    #[test]
+    fn pieces_are_put_together_as_long_as_there_is_room() {
+        let pieces = [b"HTTP/1.1 200 OK".as_slice(), b"", b"{}"].map(IoSlice::new);
+        assert_eq!(put_together(&pieces, &mut [0; 17]), Some(b"HTTP/1.1 200 OK{}".as_slice()));
+        assert_eq!(put_together(&pieces, &mut [0; 16]), None);
+        assert_eq!(put_together(&[], &mut []), Some([].as_slice()));
     }
 }
