@@ -26,9 +26,8 @@ fn main() -> anyhow::Result<()> {
 
 /// One thread needs no queues to steal from, and is woken for less.
 fn runtime(threads: usize) -> std::io::Result<Runtime> {
-    let mut builder = match threads {
-        1 => Builder::new_current_thread(),
-        _ => Builder::new_multi_thread(),
-    };
-    builder.worker_threads(threads).enable_all().build()
+    match threads {
+        1 => Builder::new_current_thread().enable_all().build(),
+        _ => Builder::new_multi_thread().worker_threads(threads).enable_all().build(),
+    }
 }

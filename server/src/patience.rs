@@ -20,32 +20,38 @@ pub(crate) struct Patience(Mutex<Option<Pin<Box<Sleep>>>>);
 pub(crate) struct Late;
 
 impl Patience {
-    /// What comes of `work`, if it does in time.
+    /// What comes of `work`, if it does in time. The time begins with its first waiting.
     pub(crate) async fn within<T>(&self, limit: Duration, work: impl Future<Output = T>) -> Result<T, Late> {
         let mut work = pin!(work);
-        if let Poll::Ready(done) = poll_fn(|context| Poll::Ready(work.as_mut().poll(context))).await {
-            return Ok(done);
+        let mut timer = None;
+        let done = poll_fn(|context| {
+            if let Poll::Ready(done) = work.as_mut().poll(context) {
+                return Poll::Ready(Ok(done));
+            }
+            let (deadline, sleep) = timer.get_or_insert_with(|| self.timer(limit));
+            while sleep.as_mut().poll(context).is_ready() {
+                if sleep.deadline() >= *deadline {
+                    return Poll::Ready(Err(Late));
+                }
+                sleep.as_mut().reset(*deadline);
+            }
+            Poll::Pending
+        })
+        .await;
+        if let Some((_, sleep)) = timer {
+            *self.slot() = Some(sleep);
         }
+        done
+    }
+
+    /// The end of the time, and the timer, which fires then or earlier.
+    fn timer(&self, limit: Duration) -> (Instant, Pin<Box<Sleep>>) {
         let deadline = Instant::now() + limit;
         let mut sleep = self.slot().take().unwrap_or_else(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() > deadline {
             sleep.as_mut().reset(deadline);
         }
-        let done = poll_fn(|context| {
-            if let Poll::Ready(done) = work.as_mut().poll(context) {
-                return Poll::Ready(Ok(done));
-            }
-            while sleep.as_mut().poll(context).is_ready() {
-                if sleep.deadline() >= deadline {
-                    return Poll::Ready(Err(Late));
-                }
-                sleep.as_mut().reset(deadline);
-            }
-            Poll::Pending
-        })
-        .await;
-        *self.slot() = Some(sleep);
-        done
+        (deadline, sleep)
     }
 
     fn slot(&self) -> std::sync::MutexGuard<'_, Option<Pin<Box<Sleep>>>> {
@@ -55,7 +61,10 @@ impl Patience {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
     use std::future::{pending, ready};
+
+    use futures::FutureExt as _;
 
     use tokio::time::sleep;
 
@@ -91,5 +100,29 @@ mod tests {
         assert_eq!(patience.within(LIMIT, sleep(Duration::from_secs(1))).await, Ok(()));
         assert!(about(LIMIT / 2).contains(&lasts(&patience, LIMIT / 2).await));
         assert!(about(LIMIT).contains(&lasts(&patience, LIMIT).await));
+    }
+
+    #[tokio::test]
+    async fn what_can_be_done_at_once_needs_no_timer() {
+        let patience = Patience::default();
+        assert_eq!(patience.within(LIMIT, ready(7)).await, Ok(7));
+        assert!(patience.slot().is_none());
+        assert_eq!(patience.within(LIMIT, sleep(Duration::from_millis(1))).await, Ok(()));
+        assert!(patience.slot().is_some());
+    }
+
+    #[tokio::test]
+    async fn work_that_gives_way_is_not_asked_again_before_others_have_had_their_turn() {
+        let (patience, asked) = (Patience::default(), Cell::new(0));
+        let work = poll_fn(|context| -> Poll<()> {
+            asked.set(asked.get() + 1);
+            context.waker().wake_by_ref();
+            Poll::Pending
+        });
+        let mut within = pin!(patience.within(LIMIT, work));
+        for times in 1..4 {
+            assert!(within.as_mut().now_or_never().is_none());
+            assert_eq!(asked.get(), times);
+        }
     }
 }

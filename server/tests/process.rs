@@ -71,13 +71,20 @@ fn ask(address: SocketAddr, request: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&status[9..]).into_owned())
 }
 
+/// One thread has a runtime of its own kind.
+const THREADS: [&str; 2] = ["1", "2"];
+
 #[test]
 fn a_collector_named_in_the_environment_gets_spans_over_https_before_the_process_ends() {
+    THREADS.iter().for_each(|threads| a_collector_gets_spans(threads));
+}
+
+fn a_collector_gets_spans(threads: &str) {
     let (port, sent) = https_collector();
     let endpoint = format!("https://localhost:{port}");
     let server = Process::start(
         "collector",
-        &["--lame-duck", "0s"],
+        &["--lame-duck", "0s", "--worker-threads", threads],
         &[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &endpoint),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", CERTIFICATE),
@@ -105,9 +112,10 @@ fn a_collector_named_in_the_environment_gets_spans_over_https_before_the_process
 
 #[test]
 fn sigterm_ends_it_well() {
-    let server = Process::start("sigterm", &["--lame-duck", "0s"], &[]);
-    common::until(|| {
-        ask(server.http, "GET /readyz HTTP/1.1\r\nhost: test\r\n\r\n").is_some_and(|status| status == "200")
-    });
-    server.terminate();
+    for threads in THREADS {
+        let server = Process::start("sigterm", &["--lame-duck", "0s", "--worker-threads", threads], &[]);
+        let request = "GET /readyz HTTP/1.1\r\nhost: test\r\n\r\n";
+        common::until(|| ask(server.http, request).is_some_and(|status| status == "200"));
+        server.terminate();
+    }
 }

@@ -29,7 +29,7 @@ const MAX_DISCARDED: usize = 64 << 20;
 
 const CHUNK: usize = 16 << 10;
 
-/// Up to so many bytes, putting the pieces together costs less than having the kernel do it.
+/// Up to so many bytes, putting the pieces together costs less than a vectored write.
 const SHORT: usize = 512;
 
 pub(super) struct Socket {
