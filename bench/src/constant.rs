@@ -13,7 +13,7 @@ const ANSWER: &str =
 
 fn main() -> anyhow::Result<()> {
     let address: SocketAddr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:9001".into()).parse()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let answer = |body: Bytes| async move { ([(CONTENT_TYPE, "application/json")], constant(&body)) };
         let app = Router::new().route("/prediction", post(answer)).route("/readyz", get(|| async { "ok" }));

@@ -12,6 +12,7 @@ use crate::load::{Load, Measured, run};
 use crate::process::Service;
 use crate::requests::{self, single};
 use crate::slow;
+use crate::waits::waits;
 use crate::{AUTHORIZATION, Arguments, Services, Table};
 
 /// Rows of a batch.
@@ -97,9 +98,9 @@ fn shown(figure: f64, digits: usize, unit: &str) -> String {
     if figure.is_nan() { "–".to_owned() } else { format!("{figure:.digits$} {unit}") }
 }
 
-/// The larger of two in the middle; NaN of none.
+/// The larger of two in the middle, of those that are numbers; NaN of none.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+    let mut values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
@@ -143,24 +144,7 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()>
             case.threads.push(threads);
         }
     }
-    println!(
-        "| single row, 10 features | requests/s, closed loop | at half of that, from one thread: CPU a request | generator busy | from a thread a connection: CPU a request | p50 | p99 | generator busy |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    for Case { name, capacity, one_thread, threads, .. } in &cases {
-        let cpu = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.cpu * 1e6), 1, "µs");
-        // (of all rounds: it says why some do not count)
-        let busy = |rounds: &[Round]| 100.0 * median(rounds.iter().map(|round| round.busy));
-        let [p50, p99] = [|round: &Round| round.p50, |round: &Round| round.p99]
-            .map(|figure| shown(of_rounds(threads, figure), 3, "ms"));
-        println!(
-            "| {name} | {capacity:.0} | {} | {:.0} % | {} | {p50} | {p99} | {:.0} % |",
-            cpu(one_thread),
-            busy(one_thread),
-            cpu(threads),
-            busy(threads)
-        );
-    }
+    print_singles(&cases);
     let all = cases.iter().flat_map(|case| case.one_thread.iter().chain(&case.threads));
     let discarded = all.filter(|round| !round.counts()).count();
     println!("\n{discarded} rounds were discarded because the generator was busier than 80 %.");
@@ -170,6 +154,30 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()>
         println!("Against FastAPI: {} its predictions a CPU second.", shown(cost(3) / cost(0), 0, "times"));
     }
     Ok(())
+}
+
+fn print_singles(cases: &[Case<'_>]) {
+    println!(
+        "| single row, 10 features | requests/s, closed loop | at half of that, from one thread: CPU a request | p99 | generator busy | from a thread a connection: CPU a request | p50 | p99 | generator busy |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for Case { name, capacity, one_thread, threads, .. } in cases {
+        let cpu = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.cpu * 1e6), 1, "µs");
+        // (of all rounds: it says why some do not count)
+        let busy = |rounds: &[Round]| 100.0 * median(rounds.iter().map(|round| round.busy));
+        let p50 = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.p50), 3, "ms");
+        let p99 = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.p99), 3, "ms");
+        println!(
+            "| {name} | {capacity:.0} | {} | {} | {:.0} % | {} | {} | {} | {:.0} % |",
+            cpu(one_thread),
+            p99(one_thread),
+            busy(one_thread),
+            cpu(threads),
+            p50(threads),
+            p99(threads),
+            busy(threads)
+        );
+    }
 }
 
 /// Eight connections that ask as fast as they are answered.
@@ -201,6 +209,8 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
 /// alternating rounds.
 fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Service) -> Result<()> {
     const CONNECTIONS: usize = 160;
+    /// The p99, in units of what all wait who are answered in turn.
+    const BOUND: f64 = 1.5;
     let rows = requests::rows(256, 2);
     let services = [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)];
     let before = [ours.resident()?, constant.resident()?];
@@ -210,12 +220,12 @@ fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Ser
         let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
         let measured = crowd::run(&load(CONNECTIONS))?;
         let resident = service.resident()? - before[at];
-        let waits = waits(&measured.answers, CONNECTIONS);
-        let within = waits.iter().filter(|wait| **wait <= 1.5).count() as f64 / waits.len() as f64;
+        let waits = waits(&measured.answers, CONNECTIONS, duration);
+        let within = waits.iter().filter(|wait| **wait <= BOUND).count() as f64 / waits.len() as f64;
         figures[at].push([
             100.0 * measured.rate() / capacity,
             measured.at(99.0),
-            1.5 * CONNECTIONS as f64 / capacity * 1e3,
+            BOUND * CONNECTIONS as f64 / capacity * 1e3,
             median(waits.into_iter()),
             100.0 * within,
             resident,
@@ -223,35 +233,17 @@ fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Ser
         ]);
     }
     println!(
-        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | p99 x throughput / connections in 50 ms | at most 1.5 | resident | generator busy |"
+        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | {BOUND} x connections / capacity | p99 x throughput / connections, of 50 ms | at most {BOUND} | resident | generator busy |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for ((name, _), rounds) in services.iter().zip(&figures) {
         let [share, p99, bound, wait, within, resident, busy] =
             std::array::from_fn(|figure| median(rounds.iter().map(|round| round[figure])));
         println!(
-            "| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {wait:.2} | in {within:.0} % | {resident:+.1} MB | {busy:.0} % |"
+            "| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {wait:.2} | {within:.0} % | {resident:+.1} MB | {busy:.0} % |"
         );
     }
     Ok(())
-}
-
-/// For each 50 ms of a closed loop, how long the slowest hundredth waits at least, in units of what all would wait if they
-/// were answered one after the other: connections / throughput. A machine that is slow for some of the time does not change it,
-/// a server that lets some wait longer than others does.
-fn waits(answers: &[(Duration, Duration)], connections: usize) -> Vec<f64> {
-    const WINDOW: Duration = Duration::from_millis(50);
-    let of = |(came, _): &(Duration, Duration)| came.as_nanos() / WINDOW.as_nanos();
-    let mut windows: Vec<_> = answers.chunk_by(|one, next| of(one) == of(next)).collect();
-    // (the last is not a whole one)
-    windows.pop();
-    let wait = |window: &[(Duration, Duration)]| {
-        let mut latencies: Vec<Duration> = window.iter().map(|(_, latency)| *latency).collect();
-        latencies.sort();
-        let p99 = latencies[latencies.len() * 99 / 100];
-        p99.as_secs_f64() * latencies.len() as f64 / WINDOW.as_secs_f64() / connections as f64
-    };
-    windows.into_iter().map(wait).collect()
 }
 
 /// Batches beyond capacity, open loop: what is shed costs r of what is served. Ten times the capacity can be offered by
@@ -328,31 +320,4 @@ fn beside_batches(duration: Duration, ours: &Service) -> Result<()> {
         measured.at(99.0)
     );
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// One answer a millisecond in the first half of a second, two in the second half.
-    fn in_turn(connections: u32) -> Vec<(Duration, Duration)> {
-        let [slow, fast] = [1_000, 500].map(Duration::from_micros);
-        let first = (0..500).map(|n| (n * slow, connections * slow));
-        let second = (0..1_000).map(|n| (500 * slow + n * fast, connections * fast));
-        first.chain(second).collect()
-    }
-
-    #[test]
-    fn who_is_answered_in_turn_waits_for_all_others_once_however_fast_the_machine_is() {
-        let waits = waits(&in_turn(8), 8);
-        assert_eq!(waits.len(), 19);
-        assert!(waits.iter().all(|wait| (wait - 1.0).abs() < 1e-9), "{waits:?}");
-    }
-
-    #[test]
-    fn one_in_fifty_that_waits_longer_is_seen() {
-        let mut answers = in_turn(8);
-        answers.iter_mut().step_by(50).for_each(|(_, latency)| *latency *= 3);
-        assert!(waits(&answers, 8).iter().all(|wait| (wait - 3.0).abs() < 1e-9));
-    }
 }
