@@ -38,7 +38,8 @@ pub(crate) struct Measured {
     pub(crate) broken: u64,
     /// Of the good ones, in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
-    /// Of the good ones of a closed loop in the order in which they came: when, and the latency. Filled by `crowd::run` alone.
+    /// Of the good ones of a closed loop in the order in which they came: when, and the latency. Filled by `crowd::run`
+    /// alone.
     pub(crate) answers: Vec<(Duration, Duration)>,
     pub(crate) elapsed: Duration,
     /// CPU seconds of the generator.

@@ -65,7 +65,6 @@ mod tests {
     use std::future::{pending, ready};
 
     use futures::FutureExt as _;
-
     use tokio::time::sleep;
 
     use super::*;
