@@ -38,9 +38,6 @@ pub(crate) struct Measured {
     pub(crate) broken: u64,
     /// Of the good ones, in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
-    /// Of the good ones of a closed loop in the order in which they came: when, and the latency. Filled by `crowd::run`
-    /// alone.
-    pub(crate) answers: Vec<(Duration, Duration)>,
     pub(crate) elapsed: Duration,
     /// CPU seconds of the generator.
     pub(crate) own_cpu: f64,
@@ -50,7 +47,7 @@ impl Measured {
     /// Before anything has come back.
     pub(crate) fn none(elapsed: Duration) -> Result<Self> {
         let latencies = Histogram::new_with_bounds(1, 600_000_000_000, 3)?;
-        Ok(Self { good: 0, shed: 0, broken: 0, latencies, answers: Vec::new(), elapsed, own_cpu: 0.0 })
+        Ok(Self { good: 0, shed: 0, broken: 0, latencies, elapsed, own_cpu: 0.0 })
     }
 
     /// Good answers a second.

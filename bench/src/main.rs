@@ -11,7 +11,6 @@ mod process;
 mod requests;
 mod slow;
 mod tables;
-mod waits;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

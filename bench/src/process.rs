@@ -28,6 +28,10 @@ impl Service {
         address: SocketAddr,
         path: &str,
     ) -> Result<Self> {
+        anyhow::ensure!(
+            TcpStream::connect(address).is_err(),
+            "something else answers at {address}, where {program} should: end it first"
+        );
         let began = Instant::now();
         let child = Command::new("taskset")
             .args(["-c", core, program])

@@ -12,7 +12,6 @@ use crate::load::{Load, Measured, run};
 use crate::process::Service;
 use crate::requests::{self, single};
 use crate::slow;
-use crate::waits::waits;
 use crate::{AUTHORIZATION, Arguments, Services, Table};
 
 /// Rows of a batch.
@@ -206,41 +205,46 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
 }
 
 /// Ten times the connections that saturate it, and a server that answers a constant in the same way; medians of
-/// alternating rounds.
+/// alternating turns.
 fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Service) -> Result<()> {
     const CONNECTIONS: usize = 160;
-    /// The p99, in units of what all wait who are answered in turn.
-    const BOUND: f64 = 1.5;
+    /// Short enough for a virtual machine to be about as fast in the turn of the many connections as in that of the few
+    /// before it.
+    const TURN: Duration = Duration::from_millis(500);
     let rows = requests::rows(256, 2);
     let services = [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)];
     let before = [ours.resident()?, constant.resident()?];
+    let mut all = [Measured::none(Duration::ZERO)?, Measured::none(Duration::ZERO)?];
     let mut figures = [Vec::new(), Vec::new()];
-    for (at, (_, service)) in (0..rounds).flat_map(|_| services.iter().enumerate()) {
-        let load = |connections| closed(service.address, single(&rows, ""), connections, duration);
+    let turns = rounds * duration.div_duration_f64(TURN).ceil() as usize;
+    for (at, (_, service)) in (0..turns).flat_map(|_| services.iter().enumerate()) {
+        let load = |connections| closed(service.address, single(&rows, ""), connections, TURN);
         let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
         let measured = crowd::run(&load(CONNECTIONS))?;
+        let (p99, bound) = (measured.at(99.0), 1.5 * CONNECTIONS as f64 / capacity * 1e3);
         let resident = service.resident()? - before[at];
-        let waits = waits(&measured.answers, CONNECTIONS, duration);
-        let within = waits.iter().filter(|wait| **wait <= BOUND).count() as f64 / waits.len() as f64;
         figures[at].push([
             100.0 * measured.rate() / capacity,
-            measured.at(99.0),
-            BOUND * CONNECTIONS as f64 / capacity * 1e3,
-            median(waits.into_iter()),
-            100.0 * within,
+            p99,
+            bound,
+            p99 / bound,
             resident,
             100.0 * measured.busy(),
         ]);
+        all[at].latencies.add(measured.latencies)?;
     }
     println!(
-        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | {BOUND} x connections / capacity | p99 x throughput / connections, of 50 ms | at most {BOUND} | resident | generator busy |"
+        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p99 | 1.5 x connections / capacity | p99 over it | in turns at most 1 | p99 of all turns | resident | generator busy |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
-    for ((name, _), rounds) in services.iter().zip(&figures) {
-        let [share, p99, bound, wait, within, resident, busy] =
-            std::array::from_fn(|figure| median(rounds.iter().map(|round| round[figure])));
+    println!("|---|---|---|---|---|---|---|---|---|");
+    for (((name, _), turns), all) in services.iter().zip(&figures).zip(&all) {
+        let [share, p99, bound, ratio, resident, busy] =
+            std::array::from_fn(|figure| median(turns.iter().map(|turn| turn[figure])));
+        let within = turns.iter().filter(|[.., ratio, _, _]| *ratio <= 1.0).count();
         println!(
-            "| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {wait:.2} | {within:.0} % | {resident:+.1} MB | {busy:.0} % |"
+            "| {name} | {share:.0} % | {p99:.2} ms | {bound:.2} ms | {ratio:.2} | {within} of {} | {:.2} ms | {resident:+.1} MB | {busy:.0} % |",
+            turns.len(),
+            all.at(99.0)
         );
     }
     Ok(())
