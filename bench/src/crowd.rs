@@ -2,11 +2,15 @@
 //!
 //! With a thread a connection the kernel would run some of them before others, and what those wait for a core of
 //! the generator would count as latency of the server. Timers are exact to a millisecond, which is in every open-loop latency.
+//! For the same reason the thread has real-time priority where that is allowed (root, `CAP_SYS_NICE`): some threads of the kernel
+//! take a core for milliseconds.
 //!
 //! A request with `Expect: 100-continue` is sent as its sender would: its head first, and the body only when the server asks for
 //! it. One that is refused before has cost neither side its body; the connection ends with it.
 
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -28,6 +32,24 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Sends what is due for as long as the load says, and waits for all of its answers. An error if one is not answered.
 pub(crate) fn run(load: &Load) -> Result<Measured> {
+    let with_priority = || {
+        real_time()?;
+        send(load)
+    };
+    thread::scope(|scope| scope.spawn(with_priority).join())
+        .map_err(|_| anyhow::anyhow!("the generator's thread panicked"))?
+}
+
+/// Gives this thread real-time priority; whether it has it.
+pub(crate) fn real_time() -> Result<bool> {
+    let thread = std::fs::read_link("/proc/thread-self")?;
+    let number = thread.file_name().context("/proc/thread-self names no thread")?;
+    let mut chrt = Command::new("chrt");
+    chrt.args(["--fifo", "--pid", "1"]).arg(number).stdout(Stdio::null()).stderr(Stdio::null());
+    Ok(chrt.status().is_ok_and(|status| status.success()))
+}
+
+fn send(load: &Load) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cpu = cpu_of_this_process()?;
     let all = Arc::new(Mutex::new(Measured::none(load.duration)?));

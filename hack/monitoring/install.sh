@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Monitoring in the cluster's namespace `monitoring`, behind the ingress controller with a password of its own: where images can
-# be pulled kube-prometheus-stack (Prometheus, Alertmanager, Grafana) by its chart, else prometheus-operator and Prometheus built
+# be pulled kube-prometheus-stack (Prometheus and Grafana) by its chart, else prometheus-operator and Prometheus built
 # here. MONITORING_FROM=chart and MONITORING_FROM=source choose. Leaves $STATE/monitoring.env, which up.sh puts into its `env`.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)

@@ -152,7 +152,7 @@ fn upper_tail(k: u32, x: f64) -> f64 {
     tail
 }
 
-/// The same numbers as in `operator/tests/rules/drift.yaml`, where promtool evaluates the rules.
+/// The same numbers as in `operator/tests/rules/score_drift.yaml` and `input_drift.yaml`, where promtool evaluates the rules.
 #[test]
 fn the_figures_of_the_promtool_tests_are_those_of_the_formula() {
     let round = |x: f64| (x * 1e6).round() / 1e6;
