@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::http;
+
+/// Its host at the ingress controller.
+const HOST: &str = "prometheus.localhost";
 
 /// The Prometheus of `make up MONITORING=1`.
 #[derive(Debug)]
@@ -42,10 +45,7 @@ impl Prometheus {
     /// `GET /api/v1/PATH` with these parameters: the answer's data.
     pub async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Result<Value> {
         let form = parameters.iter().map(|(k, v)| (*k, *v)).collect::<Vec<_>>();
-        let request = self
-            .client
-            .get(format!("http://127.0.0.1:{}/api/v1/{path}", http::port()))
-            .header("host", "prometheus.localhost")
+        let request = http::get(&self.client, HOST, &format!("/api/v1/{path}"))
             .basic_auth(&self.user, Some(&self.password))
             .query(&form);
         let (status, body) = http::answer(request).await?;
@@ -55,6 +55,18 @@ impl Prometheus {
             bail!("{path} {parameters:?}: {status} {body}");
         }
         Ok(answer["data"].take())
+    }
+
+    /// Fails unless who has no password, or another, is told so.
+    pub async fn asks_for_a_password(&self) -> Result<()> {
+        let path = "/api/v1/query?query=up";
+        let without = http::get(&self.client, HOST, path);
+        let wrong = http::get(&self.client, HOST, path).basic_auth(&self.user, Some("wrong"));
+        for request in [without, wrong] {
+            let (status, body) = http::answer(request).await?;
+            ensure!(status == 401, "{HOST} without its password: {status} {body}");
+        }
+        Ok(())
     }
 
     /// An instant query.

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use anyhow::{Context, Result};
-use e2e::http;
-use e2e::kubectl::{kubectl, text, tool, try_kubectl};
+use e2e::kubectl::{get, kubectl, text, tool, try_kubectl};
 use e2e::model::{Namespace, csv, is_ready, revision, score};
-use e2e::{eventually, kubectl::get};
+use e2e::{eventually, http};
 use serde_json::Value;
 
 const ORDINARY: &str = "[0.0, 0.0]";
@@ -44,10 +43,7 @@ async fn a_model_is_trained_served_and_exposed_behind_a_password() -> Result<()>
 
     // Only scoring and documentation are routed: the rest exists inside the cluster only.
     for path in ["/metrics", "/healthz", "/readyz"] {
-        let request = http::client()?
-            .get(format!("http://127.0.0.1:{}{path}", http::port()))
-            .header("host", host)
-            .basic_auth(&user, Some(&password));
+        let request = http::get(&http::client()?, host, path).basic_auth(&user, Some(&password));
         assert_eq!(http::answer(request).await?.0, 404, "{path}");
     }
 

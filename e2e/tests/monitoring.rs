@@ -63,6 +63,7 @@ async fn kinds_of_prometheus_operator_are_noticed_as_they_come_and_go() -> Resul
 #[tokio::test]
 async fn a_model_is_watched() -> Result<()> {
     let prometheus = Prometheus::new()?;
+    prometheus.asks_for_a_password().await?;
     let ns = watched("watched").await?;
     ns.data("unusable", &csv(3).replace("p,q", "a,b")).await?;
     apply(&manifest(&ns.name, "broken", "").replace("name: data", "name: unusable")).await?;

@@ -25,5 +25,6 @@ mod sockets;
 mod streams;
 mod tls;
 mod traces;
+mod unfinished;
 mod unusual;
 mod wire;

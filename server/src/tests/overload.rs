@@ -16,15 +16,15 @@ use crate::edge::Edge;
 use crate::pool::{CHUNK_ROWS, INLINE_ROWS};
 use crate::state::App;
 
-type Piece = Result<Bytes, std::io::Error>;
+pub(super) type Piece = Result<Bytes, std::io::Error>;
 
 /// A body whose pieces the test sends.
-fn open_body() -> (mpsc::UnboundedSender<Piece>, Body) {
+pub(super) fn open_body() -> (mpsc::UnboundedSender<Piece>, Body) {
     let (sender, mut pieces) = mpsc::unbounded_channel();
     (sender, Body::from_stream(futures::stream::poll_fn(move |context| pieces.poll_recv(context))))
 }
 
-async fn stream(router: &Arc<Edge>, body: Body) -> axum::response::Response {
+pub(super) async fn stream(router: &Arc<Edge>, body: Body) -> axum::response::Response {
     let request = Request::post("/predictions").header("content-type", NDJSON).body(body).unwrap();
     router.serve(request).await
 }
@@ -413,34 +413,6 @@ fn scored(app: &App) -> usize {
     of("inlier") + of("outlier")
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stream_in_which_nothing_comes_is_told_so_and_ends() {
-    let router = app::http(&loaded(None));
-    let (sender, body) = open_body();
-    sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
-    let answer = stream(&router, body).await;
-    for _ in 1..10 {
-        // Far longer than a request may take, but never too long without anything.
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        sender.send(Ok(Bytes::from("[0.5,0.5]\n"))).unwrap();
-    }
-    let collected = answer.into_body().collect().await.unwrap();
-    assert_eq!(collected.trailers().unwrap()["x-anomaly-errors"], "0");
-    let text = String::from_utf8(collected.to_bytes().to_vec()).unwrap();
-    assert_eq!(text.lines().count(), 11);
-    assert_eq!(text.lines().last(), Some(r#"{"row":10,"error":"nothing came for 30 s"}"#));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_header_that_does_not_come_is_told_that_it_took_too_long() {
-    let router = app::http(&loaded(None));
-    let (sender, body) = open_body();
-    sender.send(Ok(Bytes::from("mean,"))).unwrap();
-    let request = Request::post("/predictions").header("content-type", "text/csv").body(body).unwrap();
-    let answer = router.serve(request).await;
-    assert_eq!(answer.status(), StatusCode::REQUEST_TIMEOUT);
-}
-
 /// A 408 would be the client's fault, and nobody's alert.
 #[tokio::test]
 async fn what_could_not_be_answered_in_time_though_it_was_all_there_is_told_to_come_back() {
@@ -470,17 +442,6 @@ async fn what_could_not_be_answered_in_time_though_it_was_all_there_is_told_to_c
         assert_eq!(post(&router, path, body).await.status, StatusCode::REQUEST_TIMEOUT, "{path}");
     }
     holders.let_all_go().await;
-}
-
-#[tokio::test]
-async fn a_body_that_breaks_off_is_told_so() {
-    let router = app::http(&loaded(None));
-    let (sender, body) = open_body();
-    sender.send(Ok(Bytes::from("[0.5,0.5]\n[0.5"))).unwrap();
-    sender.send(Err(std::io::ErrorKind::ConnectionReset.into())).unwrap();
-    let collected = stream(&router, body).await.into_body().collect().await.unwrap();
-    let text = String::from_utf8(collected.to_bytes().to_vec()).unwrap();
-    assert_eq!(text.lines().last(), Some(r#"{"row":1,"error":"the body broke off before its end"}"#));
 }
 
 /// Every thread of the pool is held, so what is let in stays: eight batches, whatever they take, and more only as long
