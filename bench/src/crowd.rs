@@ -2,15 +2,11 @@
 //!
 //! With a thread a connection the kernel would run some of them before others, and what those wait for a core of
 //! the generator would count as latency of the server. Timers are exact to a millisecond, which is in every open-loop latency.
-//! For the same reason the thread has real-time priority where that is allowed (root, `CAP_SYS_NICE`): some threads of the kernel
-//! take a core for milliseconds.
 //!
 //! A request with `Expect: 100-continue` is sent as its sender would: its head first, and the body only when the server asks for
 //! it. One that is refused before has cost neither side its body; the connection ends with it.
 
-use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -32,28 +28,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// Sends what is due for as long as the load says, and waits for all of its answers. An error if one is not answered.
 pub(crate) fn run(load: &Load) -> Result<Measured> {
-    let with_priority = || {
-        real_time()?;
-        send(load)
-    };
-    thread::scope(|scope| scope.spawn(with_priority).join())
-        .map_err(|_| anyhow::anyhow!("the generator's thread panicked"))?
-}
-
-/// Gives this thread real-time priority; whether it has it.
-pub(crate) fn real_time() -> Result<bool> {
-    let thread = std::fs::read_link("/proc/thread-self")?;
-    let number = thread.file_name().context("/proc/thread-self names no thread")?;
-    let mut chrt = Command::new("chrt");
-    chrt.args(["--fifo", "--pid", "1"]).arg(number).stdout(Stdio::null()).stderr(Stdio::null());
-    Ok(chrt.status().is_ok_and(|status| status.success()))
-}
-
-fn send(load: &Load) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let cpu = cpu_of_this_process()?;
     let all = Arc::new(Mutex::new(Measured::none(load.duration)?));
-    let elapsed = runtime.block_on(async {
+    let (elapsed, cpu) = runtime.block_on(async {
         let began = Instant::now() + Duration::from_millis(100);
         let connections: Vec<_> = (0..load.connections)
             .map(|number| {
@@ -61,10 +38,12 @@ fn send(load: &Load) -> Result<Measured> {
                 tokio::spawn(timeout_at(began + load.duration + GRACE, asking))
             })
             .collect();
+        sleep_until(began).await;
+        let cpu = cpu_of_this_process()?;
         for connection in connections {
             connection.await?.context("a request has had no answer")?;
         }
-        anyhow::Ok(began.elapsed())
+        anyhow::Ok((began.elapsed(), cpu))
     })?;
     drop(runtime);
     let mut all = Arc::into_inner(all)
@@ -81,7 +60,7 @@ async fn connection(number: usize, load: Load, began: Instant, all: Arc<Mutex<Me
     let Load { address, requests, connections, rate, duration } = load;
     let every = rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
     let mut client = Client { stream: None, read: Vec::with_capacity(4 << 10) };
-    // (what fails now fails again with the first request, and is counted there)
+    // (what fails now is tried again with the first request)
     let _ = client.connected(address).await;
     sleep_until(began).await;
     for sent in 0.. {

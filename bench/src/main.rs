@@ -1,10 +1,12 @@
 //! `serving`: what a request costs the scoring server, beside a FastAPI service and a route that answers a constant.
 //!
 //! Server CPU per request is utime + stime from /proc at a fixed open-loop rate of half the capacity, server and
-//! generator on a core each, the services in turn. A run in which the generator was busier than 80 % is discarded.
+//! generator on a core each, the services in turn. A round of single rows in which the generator was busier than 80 % is
+//! discarded.
 
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod aims;
 mod crowd;
 mod load;
 mod process;
@@ -39,7 +41,7 @@ pub(crate) struct Arguments {
     /// The servers' core.
     #[arg(long, default_value = "0")]
     pub(crate) core: String,
-    /// Seconds of each measurement.
+    /// Seconds of each measurement; of 160 connections, of all turns of a round.
     #[arg(long, default_value_t = 4)]
     pub(crate) seconds: u64,
     /// Rounds, the services taking turns.

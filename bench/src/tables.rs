@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::aims::Aims;
 use crate::crowd::{self, EXPECT};
 use crate::load::{Load, Measured, run};
 use crate::process::Service;
@@ -22,28 +23,31 @@ pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
     let ours = &services.ours;
     let ready = ours.ready_after.as_secs_f64() * 1e3;
     println!("Ready after {ready:.0} ms, {:.1} MB resident.\n", ours.resident()?);
+    let mut aims = Aims::default();
+    aims.at_most("ready after its start", ready, 50.0, "ms");
+    aims.at_most("resident before load", ours.resident()?, 15.0, "MB");
     let duration = Duration::from_secs(arguments.seconds);
     let asked = |table| arguments.only.is_none_or(|only| only == table);
     if asked(Table::Singles) {
-        singles(arguments.rounds, duration, services)?;
-        eight_connections(duration, services)?;
+        singles(arguments.rounds, duration, services, &mut aims)?;
+        eight_connections(duration, services, &mut aims)?;
     }
     if asked(Table::Batches) {
-        batches(duration, ours)?;
+        batches(duration, ours, &mut aims)?;
     }
     if asked(Table::Connections) {
-        connections(arguments.rounds, duration, ours, &services.constant)?;
+        connections(arguments.rounds, duration, ours, &services.constant, &mut aims)?;
     }
     if asked(Table::Overload) {
-        batch_overload(duration, ours)?;
+        batch_overload(duration, ours, &mut aims)?;
     }
     if asked(Table::Beside) {
-        beside_batches(duration, ours)?;
+        beside_batches(duration, ours, &mut aims)?;
     }
     if asked(Table::Slow) {
-        slow_clients(arguments, services)?;
+        slow_clients(arguments, services, &mut aims)?;
     }
-    println!("\n{:.1} MB resident at the end.", ours.resident()?);
+    println!("\n{:.1} MB resident at the end.\n\n{}", ours.resident()?, aims.table());
     Ok(())
 }
 
@@ -52,12 +56,19 @@ struct Case<'a> {
     name: &'static str,
     service: &'a Service,
     load: Load,
-    /// Good answers a second, closed loop, from a thread a connection.
-    capacity: f64,
+    /// Closed loop from one thread of the generator; none before it was measured.
+    peak: Option<Measured>,
     /// Rounds in which one thread of the generator had all connections.
     one_thread: Vec<Round>,
     /// Rounds in which each connection had a thread.
     threads: Vec<Round>,
+}
+
+impl Case<'_> {
+    /// Good answers a second, closed loop.
+    fn capacity(&self) -> f64 {
+        self.peak.as_ref().map_or(f64::NAN, Measured::rate)
+    }
 }
 
 /// A round at half of the capacity.
@@ -81,7 +92,7 @@ impl Round {
 
 /// Sends at half of the capacity.
 fn round(case: &Case<'_>, send: impl FnOnce(&Load) -> Result<Measured>) -> Result<Round> {
-    let load = Load { rate: Some(case.capacity / 2.0), ..case.load.clone() };
+    let load = Load { rate: Some(case.capacity() / 2.0), ..case.load.clone() };
     let (cpu, measured) = with_cpu(case.service, send, &load)?;
     let [p50, p99] = [50.0, 99.0].map(|percentile| measured.at(percentile));
     Ok(Round { cpu: cpu / measured.good as f64, p50, p99, busy: measured.busy() })
@@ -97,11 +108,12 @@ fn shown(figure: f64, digits: usize, unit: &str) -> String {
     if figure.is_nan() { "–".to_owned() } else { format!("{figure:.digits$} {unit}") }
 }
 
-/// The larger of two in the middle, of those that are numbers; NaN of none.
+/// Of those that are numbers, the mean of the two in the middle if their number is even; NaN of none.
 fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.filter(|value| !value.is_nan()).collect();
     values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+    let Some(last) = values.len().checked_sub(1) else { return f64::NAN };
+    f64::midpoint(values[last / 2], values[last.div_ceil(2)])
 }
 
 /// CPU seconds that the service used while `load` was sent, and what was measured.
@@ -120,21 +132,21 @@ fn closed(address: SocketAddr, requests: Arc<Vec<Vec<u8>>>, connections: usize, 
 }
 
 /// Single rows: CPU a request at half of capacity.
-fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()> {
+fn singles(rounds: usize, duration: Duration, services: &Services, aims: &mut Aims) -> Result<()> {
     let rows = requests::rows(256, 2);
     let case = |name, service, address, headers, connections| {
         let load = closed(address, single(&rows, headers), connections, duration);
-        Case { name, service, load, capacity: 0.0, one_thread: Vec::new(), threads: Vec::new() }
+        Case { name, service, load, peak: None, one_thread: Vec::new(), threads: Vec::new() }
     };
     let Services { ours, ours_public, constant, demo, .. } = services;
     let mut cases = vec![
         case("anomaly-server, `http`", ours, ours.address, "", 16),
-        case("anomaly-server, `public` with basic auth", ours, *ours_public, AUTHORIZATION, 16),
+        case("anomaly-server, `public` with basic auth, as shipped", ours, *ours_public, AUTHORIZATION, 16),
         case("axum: reads the body, answers a constant", constant, constant.address, "", 16),
     ];
     cases.extend(demo.as_ref().map(|demo| case("FastAPI, uvicorn, scikit-learn", demo, demo.address, "", 8)));
     for case in &mut cases {
-        case.capacity = run(&case.load)?.rate();
+        case.peak = Some(crowd::run(&case.load)?);
     }
     for _ in 0..rounds {
         for case in &mut cases {
@@ -151,23 +163,40 @@ fn singles(rounds: usize, duration: Duration, services: &Services) -> Result<()>
     println!("Against the constant: {} its CPU.", shown(cost(0) / cost(2), 2, "times"));
     if cases.len() > 3 {
         println!("Against FastAPI: {} its predictions a CPU second.", shown(cost(3) / cost(0), 0, "times"));
+        aims.at_least("predictions a CPU second, to FastAPI's", cost(3) / cost(0), 300.0, "times");
+    }
+    aims.at_most("a single row's CPU, to the constant's", cost(0) / cost(2), 1.6, "times");
+    for (case, name) in cases.iter().zip(["single row", "single row with basic auth"]) {
+        aims.at_least(format!("{name}: requests a second"), case.capacity(), 50_000.0, "");
+        aims.at_most(
+            format!("{name}: CPU"),
+            of_rounds(&case.one_thread, |round| round.cpu * 1e6),
+            15.0,
+            "µs",
+        );
+        // (from one thread it has the millisecond of that thread's timers in it, and what comes at once because of them)
+        let p99 = of_rounds(&case.threads, |round| round.p99);
+        aims.at_most(format!("{name}: p99 at half of capacity, from a thread a connection"), p99, 2.0, "ms");
     }
     Ok(())
 }
 
 fn print_singles(cases: &[Case<'_>]) {
     println!(
-        "| single row, 10 features | requests/s, closed loop | at half of that, from one thread: CPU a request | p99 | generator busy | from a thread a connection: CPU a request | p50 | p99 | generator busy |"
+        "| single row, 10 features | requests/s, closed loop | generator busy | at half of that, from one thread: CPU a request | p99 | generator busy | from a thread a connection: CPU a request | p50 | p99 | generator busy |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|");
-    for Case { name, capacity, one_thread, threads, .. } in cases {
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for case in cases {
+        let Case { name, peak, one_thread, threads, .. } = case;
+        let capacity = case.capacity();
+        let peak = 100.0 * peak.as_ref().map_or(f64::NAN, Measured::busy);
         let cpu = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.cpu * 1e6), 1, "µs");
         // (of all rounds: it says why some do not count)
         let busy = |rounds: &[Round]| 100.0 * median(rounds.iter().map(|round| round.busy));
         let p50 = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.p50), 3, "ms");
         let p99 = |rounds: &[Round]| shown(of_rounds(rounds, |round| round.p99), 3, "ms");
         println!(
-            "| {name} | {capacity:.0} | {} | {} | {:.0} % | {} | {} | {} | {:.0} % |",
+            "| {name} | {capacity:.0} | {peak:.0} % | {} | {} | {:.0} % | {} | {} | {} | {:.0} % |",
             cpu(one_thread),
             p99(one_thread),
             busy(one_thread),
@@ -180,26 +209,34 @@ fn print_singles(cases: &[Case<'_>]) {
 }
 
 /// Eight connections that ask as fast as they are answered.
-fn eight_connections(duration: Duration, services: &Services) -> Result<()> {
+fn eight_connections(duration: Duration, services: &Services, aims: &mut Aims) -> Result<()> {
     let Some(demo) = &services.demo else { return Ok(()) };
     let rows = requests::rows(256, 2);
-    let p99 =
-        |address| -> Result<f64> { Ok(run(&closed(address, single(&rows, ""), 8, duration))?.at(99.0)) };
-    let (ours, theirs) = (p99(services.ours.address)?, p99(demo.address)?);
-    println!("p99 at 8 connections: {ours:.3} ms, FastAPI {theirs:.1} ms: {:.0} times lower.", theirs / ours);
+    let measure = |address| run(&closed(address, single(&rows, ""), 8, duration));
+    let measured = [measure(services.ours.address)?, measure(demo.address)?];
+    let [ours, theirs] = measured.each_ref().map(|measured| measured.at(99.0));
+    let [busy, theirs_busy] = measured.each_ref().map(|measured| 100.0 * measured.busy());
+    println!(
+        "p99 at 8 connections, closed loop: {ours:.3} ms, FastAPI {theirs:.1} ms: {:.0} times lower (generator busy {busy:.0} % and {theirs_busy:.0} %).",
+        theirs / ours
+    );
+    aims.at_least("p99 at 8 connections, FastAPI's to ours", theirs / ours, 100.0, "times");
     Ok(())
 }
 
-fn batches(duration: Duration, ours: &Service) -> Result<()> {
+fn batches(duration: Duration, ours: &Service, aims: &mut Aims) -> Result<()> {
     let rows = requests::rows(BATCH, 3);
-    println!("\n| batches of 1,000 rows x 10 | rows/s | CPU a row | rows a CPU second |\n|---|---|---|---|");
-    let json = ("JSON, 17 digits", requests::json_batch(&rows, ""));
-    for (name, requests) in [json, ("Open Inference Protocol, FP32 in binary", requests::tensor_batch(&rows))]
-    {
+    println!("\n| batches of 1,000 rows x 10 | rows/s | CPU a row | rows a CPU second | generator busy |");
+    println!("|---|---|---|---|---|");
+    let json = ("JSON, 17 digits", requests::json_batch(&rows, ""), 700_000.0);
+    let tensors = ("Open Inference Protocol, FP32 in binary", requests::tensor_batch(&rows), 2_500_000.0);
+    for (name, requests, asked) in [json, tensors] {
         let (cpu, measured) = with_cpu(ours, run, &closed(ours.address, requests, 4, duration))?;
         let scored = (measured.good * BATCH as u64) as f64;
         let rate = measured.rate() * BATCH as f64;
-        println!("| {name} | {rate:.0} | {:.3} µs | {:.0} |", cpu / scored * 1e6, scored / cpu);
+        let busy = 100.0 * measured.busy();
+        println!("| {name} | {rate:.0} | {:.3} µs | {:.0} | {busy:.0} % |", cpu / scored * 1e6, scored / cpu);
+        aims.at_least(format!("{name}: rows a CPU second"), scored / cpu, asked, "");
     }
     Ok(())
 }
@@ -209,7 +246,13 @@ fn batches(duration: Duration, ours: &Service) -> Result<()> {
 /// Each answer's latency is told in units of connections ÷ capacity, which is what everybody waits at capacity who is
 /// answered in turn; capacity is that of the turn before, with a tenth of the connections. So a virtual machine that is half as
 /// fast for a while changes both, and a pause within a turn counts.
-fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Service) -> Result<()> {
+fn connections(
+    rounds: usize,
+    duration: Duration,
+    ours: &Service,
+    constant: &Service,
+    aims: &mut Aims,
+) -> Result<()> {
     const CONNECTIONS: usize = 160;
     const TURN: Duration = Duration::from_millis(250);
     /// A unit of a histogram that has whole numbers.
@@ -219,7 +262,7 @@ fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Ser
     let before = [ours.resident()?, constant.resident()?];
     let none = || Measured::none(Duration::ZERO).map(|measured| measured.latencies);
     let (mut waits, mut latencies) = ([none()?, none()?], [none()?, none()?]);
-    let mut figures = [Vec::new(), Vec::new()];
+    let (mut figures, mut more) = ([Vec::new(), Vec::new()], [f64::NEG_INFINITY; 2]);
     let turns = rounds * duration.div_duration_f64(TURN).ceil() as usize;
     for (at, (_, service)) in (0..turns).flat_map(|_| services.iter().enumerate()) {
         let load = |connections| closed(service.address, single(&rows, ""), connections, TURN);
@@ -231,33 +274,37 @@ fn connections(rounds: usize, duration: Duration, ours: &Service, constant: &Ser
             waits[at].saturating_record_n(wait as u64, step.count_at_value());
         }
         latencies[at].add(&measured.latencies)?;
-        let resident = service.resident()? - before[at];
+        more[at] = f64::max(more[at], service.resident()? - before[at]);
         figures[at].push([
             100.0 * measured.rate() / capacity,
             measured.at(99.0) * 1e6 / in_turn,
-            resident,
             100.0 * measured.busy(),
         ]);
     }
     println!(
-        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p50 | p99 | p99 in units of connections / capacity | of the median turn | resident | generator busy |"
+        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p50 | p99 | p99 in units of connections / capacity | the same, median of the turns | resident | generator busy |"
     );
     println!("|---|---|---|---|---|---|---|---|");
     for (at, (name, _)) in services.iter().enumerate() {
-        let [share, turn, resident, busy] =
-            std::array::from_fn(|figure| median(figures[at].iter().map(|turn| turn[figure])));
+        let [share, turn, busy] =
+            std::array::from_fn(|figure| median(figures[at].iter().map(|turn: &[f64; 3]| turn[figure])));
         let [p50, p99] = [50.0, 99.0].map(|share| latencies[at].value_at_percentile(share) as f64 / 1e6);
         let wait = waits[at].value_at_percentile(99.0) as f64 / UNIT;
         println!(
-            "| {name} | {share:.0} % | {p50:.2} ms | {p99:.2} ms | {wait:.2} | {turn:.2} | {resident:+.1} MB | {busy:.0} % |"
+            "| {name} | {share:.0} % | {p50:.2} ms | {p99:.2} ms | {wait:.2} | {turn:.2} | {:+.1} MB | {busy:.0} % |",
+            more[at]
         );
+        if at == 0 {
+            aims.at_least("160 connections: answers, of the peak's", share, 90.0, "%");
+            aims.at_most("160 connections: p99 in units of connections / capacity", wait, 1.5, "");
+        }
     }
     Ok(())
 }
 
 /// Batches beyond capacity, open loop: what is shed costs r of what is served. Ten times the capacity can be offered by
 /// clients alone that ask before they send: copying bodies that nobody wants would take more than the generator's core.
-fn batch_overload(duration: Duration, ours: &Service) -> Result<()> {
+fn batch_overload(duration: Duration, ours: &Service, aims: &mut Aims) -> Result<()> {
     let rows = requests::rows(BATCH, 3);
     let [sent, asked] = ["", EXPECT].map(|headers| requests::json_batch(&rows, headers));
     println!(
@@ -279,13 +326,15 @@ fn batch_overload(duration: Duration, ours: &Service) -> Result<()> {
                 ((cpu - measured.good as f64 * cost) / (measured.shed as f64 * cost)).max(0.0)
             };
             let offered = (measured.good + measured.shed) as f64 / measured.elapsed.as_secs_f64() / capacity;
-            let bound = (0.9 * (1.0 - offered * r) / (1.0 - r)).max(0.0);
+            let bound = 100.0 * (0.9 * (1.0 - offered * r) / (1.0 - r)).max(0.0);
+            let share = 100.0 * measured.rate() / capacity;
+            let p99 = measured.at(99.0);
+            let name = format!("batches at {k:.0} times capacity, {how}");
+            aims.at_least(format!("{name}: accepted, of capacity"), share, bound.round(), "%");
+            aims.at_most(format!("{name}: p99 of the accepted"), p99, 50.0, "ms");
             println!(
-                "| {k:.0} (offered {offered:.1}), {how} | {:.0} | {:.0} % | {r:.3} | {:.0} % | {:.1} ms | {:.0} % |",
+                "| {k:.0} (offered {offered:.1}), {how} | {:.0} | {share:.0} % | {r:.3} | {bound:.0} % | {p99:.1} ms | {:.0} % |",
                 measured.rate(),
-                100.0 * measured.rate() / capacity,
-                100.0 * bound,
-                measured.at(99.0),
                 100.0 * measured.busy()
             );
         }
@@ -294,7 +343,7 @@ fn batch_overload(duration: Duration, ours: &Service) -> Result<()> {
 }
 
 /// An honest client beside ten thousand that hold connections.
-fn slow_clients(arguments: &Arguments, services: &Services) -> Result<()> {
+fn slow_clients(arguments: &Arguments, services: &Services, aims: &mut Aims) -> Result<()> {
     let [server, other] = &services.held;
     let before = server.resident()?;
     let measure = |crowded: Option<&Service>| {
@@ -302,18 +351,29 @@ fn slow_clients(arguments: &Arguments, services: &Services) -> Result<()> {
         slow::measure(&arguments.core, &arguments.binaries, server.address, crowded, arguments.seconds)
     };
     println!("\n| {} slow connections | p50 | p99 of an honest client |\n|---|---|---|", slow::CLIENTS);
-    for (name, crowded) in
-        [("none", None), ("at another server on the same core", Some(other)), ("at its server", Some(server))]
-    {
+    let cases = [
+        ("none", None),
+        ("at another server on the same core", Some(other)),
+        ("at its server", Some(server)),
+    ];
+    let mut all = Vec::new();
+    for (name, crowded) in cases {
         let [p50, p99] = measure(crowded)?;
         println!("| {name} | {p50:.0} µs | {p99:.0} µs |");
+        all.push(p99);
     }
-    println!("\n{:+.1} MB resident with all of them.", server.resident()? - before);
+    let more = server.resident()? - before;
+    println!(
+        "\n{more:+.1} MB resident with all of them. (Each line is one measurement of {} s.)",
+        arguments.seconds
+    );
+    aims.at_most("slow connections: p99 of an honest client, to that without", all[2] / all[0], 3.0, "times");
+    aims.at_most("slow connections: more resident", more, 64.0, "MB");
     Ok(())
 }
 
 /// Single rows while eight clients send the largest batches.
-fn beside_batches(duration: Duration, ours: &Service) -> Result<()> {
+fn beside_batches(duration: Duration, ours: &Service, aims: &mut Aims) -> Result<()> {
     let full = requests::json_batch(&requests::rows(5_000, 4), "");
     let batches = closed(ours.address, full, 8, duration + Duration::from_secs(1));
     let background = thread::spawn(move || run(&batches));
@@ -322,11 +382,11 @@ fn beside_batches(duration: Duration, ours: &Service) -> Result<()> {
     let singles = Load { rate: Some(200.0), ..closed(ours.address, single(&rows, ""), 2, duration) };
     let measured = run(&singles)?;
     let batches = background.join().map_err(|_| anyhow::anyhow!("the batches' thread panicked"))??;
+    let [p50, p99] = [50.0, 99.0].map(|share| measured.at(share));
     println!(
-        "\nSingle rows while 8 clients send batches of 5,000 rows ({:.0} rows/s): p50 {:.2} ms, p99 {:.2} ms.",
-        batches.rate() * 5_000.0,
-        measured.at(50.0),
-        measured.at(99.0)
+        "\nSingle rows while 8 clients send batches of 5,000 rows ({:.0} rows/s): p50 {p50:.2} ms, p99 {p99:.2} ms.",
+        batches.rate() * 5_000.0
     );
+    aims.at_most("single rows beside full batches: p99", p99, 5.0, "ms");
     Ok(())
 }
