@@ -140,7 +140,7 @@ fn slow(model: &str) -> Alert {
         summary: "single rows are scored slowly",
         description: format!(
             "99% of the requests to /prediction are answered within {{{{ $value | humanizeDuration }}}}; it should be \
-             {}ms, and is below 2ms where nothing is amiss.",
+             {}ms, and is below 2ms on a pod with CPU to spare.",
             SLOW_SECONDS * 1_000.0,
         ),
     }
