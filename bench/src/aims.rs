@@ -30,7 +30,7 @@ impl Aims {
             figure if figure.abs() >= 1_000.0 => format!("{figure:.0} {unit}"),
             figure => format!("{:.1$} {unit}", figure, if figure.abs() < 10.0 { 2 } else { 1 }),
         };
-        let asked = format!("{} {} {unit}", asked.0, asked.1);
+        let asked = format!("{} {} {unit}", asked.0, (asked.1 * 10.0).round() / 10.0);
         self.0.push(Aim { name, asked, figure: shown(figure), reached });
     }
 

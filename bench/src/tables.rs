@@ -330,7 +330,7 @@ fn batch_overload(duration: Duration, ours: &Service, aims: &mut Aims) -> Result
             let share = 100.0 * measured.rate() / capacity;
             let p99 = measured.at(99.0);
             let name = format!("batches at {k:.0} times capacity, {how}");
-            aims.at_least(format!("{name}: accepted, of capacity"), share, bound.round(), "%");
+            aims.at_least(format!("{name}: accepted, of capacity"), share, bound, "%");
             aims.at_most(format!("{name}: p99 of the accepted"), p99, 50.0, "ms");
             println!(
                 "| {k:.0} (offered {offered:.1}), {how} | {:.0} | {share:.0} % | {r:.3} | {bound:.0} % | {p99:.1} ms | {:.0} % |",
