@@ -16,6 +16,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::TokioIo;
 
 use super::activity::{Activity, Doing, Places, Timeouts, Watchdog};
+use super::again::polled_again;
 use super::phase::Phases;
 use super::socket::Socket;
 use super::{Place, Port};
@@ -54,7 +55,7 @@ impl Connection {
         let mut connection = pin!(builder().serve_connection(TokioIo::new(socket), service.clone()));
         let mut closing = pin!(Some(phases.closing()));
         let mut asked = false;
-        poll_fn(|context| {
+        polled_again(poll_fn(|context| {
             loop {
                 // The connection comes first: what has arrived is read before anything is closed. Errors are the
                 // client's: it broke off, or did not speak HTTP and has been told so.
@@ -74,12 +75,12 @@ impl Connection {
                     connection.as_mut().graceful_shutdown();
                 }
             }
-        })
+        }))
         .await;
     }
 }
 
-fn builder() -> http1::Builder {
+pub(super) fn builder() -> http1::Builder {
     let mut builder = http1::Builder::new();
     // hyper's header time-out also runs while a connection is idle; the watchdog tells the two apart.
     builder.header_read_timeout(None);

@@ -7,6 +7,7 @@
 //! all others 503. Beyond the reserve the 503 is written unread.
 
 mod activity;
+mod again;
 mod connection;
 mod http2;
 mod phase;
