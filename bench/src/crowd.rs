@@ -6,7 +6,7 @@
 //! A request with `Expect: 100-continue` is sent as its sender would: its head first, and the body only when the server asks for
 //! it. One that is refused before has cost neither side its body; the connection ends with it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -75,21 +75,28 @@ async fn connection(number: usize, load: Load, began: Instant, all: Arc<Mutex<Me
         if due > Instant::now() {
             sleep_until(due).await;
         }
+        let before = locked(&all).answered();
         let answered = client.ask(address, &requests[(number + sent * connections) % requests.len()]).await;
         if answered.is_err() {
             client.stream = None;
             sleep(Duration::from_millis(1)).await;
         }
-        let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = locked(&all);
         match answered {
             Ok(200) => {
                 all.good += 1;
                 all.latencies.saturating_record(due.elapsed().as_nanos() as u64);
+                let until = all.answered() - before;
+                all.until.saturating_record(until);
             }
             Ok(_) => all.shed += 1,
             Err(_) => all.broken += 1,
         }
     }
+}
+
+fn locked(all: &Mutex<Measured>) -> MutexGuard<'_, Measured> {
+    all.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A connection while there is one, and what was read of an answer.

@@ -38,6 +38,8 @@ pub(crate) struct Measured {
     pub(crate) broken: u64,
     /// Of the good ones, in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
+    /// Of the good ones from one thread, how many answers came after they were sent and until their own, which counts.
+    pub(crate) until: Histogram<u64>,
     pub(crate) elapsed: Duration,
     /// CPU seconds of the generator.
     pub(crate) own_cpu: f64,
@@ -47,7 +49,13 @@ impl Measured {
     /// Before anything has come back.
     pub(crate) fn none(elapsed: Duration) -> Result<Self> {
         let latencies = Histogram::new_with_bounds(1, 600_000_000_000, 3)?;
-        Ok(Self { good: 0, shed: 0, broken: 0, latencies, elapsed, own_cpu: 0.0 })
+        let until = Histogram::new_with_bounds(1, 1_000_000_000, 3)?;
+        Ok(Self { good: 0, shed: 0, broken: 0, latencies, until, elapsed, own_cpu: 0.0 })
+    }
+
+    /// Answers of any kind.
+    pub(crate) fn answered(&self) -> u64 {
+        self.good + self.shed + self.broken
     }
 
     /// Good answers a second.

@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// The servers' core.
     #[arg(long, default_value = "0")]
     pub(crate) core: String,
-    /// Seconds of each measurement; of 160 connections, of all turns of a round.
+    /// Seconds of each measurement; of many connections, of all turns of a round.
     #[arg(long, default_value_t = 4)]
     pub(crate) seconds: u64,
     /// Rounds, the services taking turns.
@@ -65,7 +65,7 @@ pub(crate) enum Table {
     Singles,
     /// What batches cost.
     Batches,
-    /// Ten times the connections that saturate it.
+    /// Ten times the connections that saturate it, and 160.
     Connections,
     /// Batches at a multiple of capacity.
     Overload,

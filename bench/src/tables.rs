@@ -6,6 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
+use hdrhistogram::Histogram;
 
 use crate::aims::Aims;
 use crate::crowd::{self, EXPECT};
@@ -241,11 +242,12 @@ fn batches(duration: Duration, ours: &Service, aims: &mut Aims) -> Result<()> {
     Ok(())
 }
 
-/// Ten times the connections that saturate it, and a server that answers a constant in the same way, in alternating turns.
+/// Ten times the connections that saturate it, and 160, and a server that answers a constant in the same way, in turn.
 ///
 /// Each answer's latency is told in units of connections ÷ capacity, which is what everybody waits at capacity who is
-/// answered in turn; capacity is that of the turn before, with a tenth of the connections. So a virtual machine that is half as
-/// fast for a while changes both, and a pause within a turn counts.
+/// answered in turn; capacity is that of 16 connections in the turn before. So a virtual machine that is half as
+/// fast for a while changes both, and a pause within a turn counts. It is told in answers, too: who is answered in turn
+/// sees as many as there are connections, however fast the machine is.
 fn connections(
     rounds: usize,
     duration: Duration,
@@ -253,53 +255,128 @@ fn connections(
     constant: &Service,
     aims: &mut Aims,
 ) -> Result<()> {
-    const CONNECTIONS: usize = 160;
     const TURN: Duration = Duration::from_millis(250);
-    /// A unit of a histogram that has whole numbers.
-    const UNIT: f64 = 1e4;
+    const MANY: usize = 160;
     let rows = requests::rows(256, 2);
-    let services = [("anomaly-server, `http`", ours), ("axum: answers a constant", constant)];
-    let before = [ours.resident()?, constant.resident()?];
-    let none = || Measured::none(Duration::ZERO).map(|measured| measured.latencies);
-    let (mut waits, mut latencies) = ([none()?, none()?], [none()?, none()?]);
-    let (mut figures, mut more) = ([Vec::new(), Vec::new()], [f64::NEG_INFINITY; 2]);
+    let send = |service: &Service, connections| {
+        crowd::run(&closed(service.address, single(&rows, ""), connections, TURN))
+    };
+    let (few, rates) = saturating(|connections| Ok(send(ours, connections)?.rate()))?;
+    println!("\n{few} connections saturate it. Answers a second of 1, 2, 4, 8 and 16: {rates}.");
+    let mut crowds = Vec::new();
+    for connections in [10 * few, MANY] {
+        crowds.push(Crowd::new("anomaly-server, `http`", ours, connections)?);
+        crowds.push(Crowd::new("axum: answers a constant", constant, connections)?);
+    }
     let turns = rounds * duration.div_duration_f64(TURN).ceil() as usize;
-    for (at, (_, service)) in (0..turns).flat_map(|_| services.iter().enumerate()) {
-        let load = |connections| closed(service.address, single(&rows, ""), connections, TURN);
-        let capacity = crowd::run(&load(CONNECTIONS / 10))?.rate();
-        let measured = crowd::run(&load(CONNECTIONS))?;
-        let in_turn = CONNECTIONS as f64 / capacity * 1e9;
-        for step in measured.latencies.iter_recorded() {
-            let wait = step.value_iterated_to() as f64 / in_turn * UNIT;
-            waits[at].saturating_record_n(wait as u64, step.count_at_value());
+    for _ in 0..turns {
+        for crowd in &mut crowds {
+            let capacity = send(crowd.service, ENOUGH)?.rate();
+            crowd.add(capacity, &send(crowd.service, crowd.connections)?)?;
         }
-        latencies[at].add(&measured.latencies)?;
-        more[at] = f64::max(more[at], service.resident()? - before[at]);
-        figures[at].push([
-            100.0 * measured.rate() / capacity,
-            measured.at(99.0) * 1e6 / in_turn,
-            100.0 * measured.busy(),
-        ]);
     }
     println!(
-        "\n| {CONNECTIONS} connections of single rows | of the peak's answers | p50 | p99 | p99 in units of connections / capacity | the same, median of the turns | resident | generator busy |"
+        "\n| single rows | connections | of the peak's answers | p50 | p99 | p99 in answers / connections | p99 in connections / capacity | the same, median of the turns | resident | generator busy |"
     );
-    println!("|---|---|---|---|---|---|---|---|");
-    for (at, (name, _)) in services.iter().enumerate() {
-        let [share, turn, busy] =
-            std::array::from_fn(|figure| median(figures[at].iter().map(|turn: &[f64; 3]| turn[figure])));
-        let [p50, p99] = [50.0, 99.0].map(|share| latencies[at].value_at_percentile(share) as f64 / 1e6);
-        let wait = waits[at].value_at_percentile(99.0) as f64 / UNIT;
-        println!(
-            "| {name} | {share:.0} % | {p50:.2} ms | {p99:.2} ms | {wait:.2} | {turn:.2} | {:+.1} MB | {busy:.0} % |",
-            more[at]
-        );
-        if at == 0 {
-            aims.at_least("160 connections: answers, of the peak's", share, 90.0, "%");
-            aims.at_most("160 connections: p99 in units of connections / capacity", wait, 1.5, "");
-        }
+    println!("|---|---|---|---|---|---|---|---|---|---|");
+    for crowd in &crowds {
+        crowd.print();
+    }
+    for crowd in crowds.iter().filter(|crowd| std::ptr::eq(crowd.service, ours)) {
+        let of = |what| format!("{} connections: {what}", crowd.connections);
+        aims.at_least(of("answers, of the peak's"), crowd.median(0), 90.0, "%");
+        aims.at_most(of("p99 in answers / connections"), crowd.answers(), 1.5, "");
+        aims.at_most(of("p99 in connections / capacity"), crowd.wait(), 1.5, "");
     }
     Ok(())
+}
+
+/// Connections of which capacity is told.
+const ENOUGH: usize = 16;
+
+/// How many connections saturate a service, and the rates that say so: the fewest that reach 90 % of the most.
+fn saturating(rate: impl Fn(usize) -> Result<f64>) -> Result<(usize, String)> {
+    const COUNTS: [usize; 5] = [1, 2, 4, 8, ENOUGH];
+    let mut rates = [const { Vec::new() }; COUNTS.len()];
+    for _ in 0..8 {
+        for (rates, connections) in rates.iter_mut().zip(COUNTS) {
+            rates.push(rate(connections)?);
+        }
+    }
+    let rates = rates.map(|rates| median(rates.into_iter()));
+    let most = rates.into_iter().fold(0.0, f64::max);
+    let few = rates.iter().zip(COUNTS).find(|(rate, _)| **rate >= 0.9 * most);
+    Ok((
+        few.map_or(ENOUGH, |(_, connections)| connections),
+        rates.map(|rate| format!("{rate:.0}")).join(", "),
+    ))
+}
+
+/// What many connections to a service have seen in all their turns.
+struct Crowd<'a> {
+    name: &'static str,
+    service: &'a Service,
+    connections: usize,
+    latencies: Histogram<u64>,
+    /// In units of connections ÷ capacity / [`Crowd::UNIT`].
+    waits: Histogram<u64>,
+    /// How many answers came until one's own.
+    until: Histogram<u64>,
+    /// Of each turn: the share of the peak's answers in per cent, p99 of the waits, the share that the generator was busy.
+    figures: Vec<[f64; 3]>,
+    /// Megabytes resident before the first turn, and the most after any.
+    resident: [f64; 2],
+}
+
+impl<'a> Crowd<'a> {
+    /// A unit of a histogram that has whole numbers.
+    const UNIT: f64 = 1e4;
+
+    fn new(name: &'static str, service: &'a Service, connections: usize) -> Result<Self> {
+        let Measured { latencies, until, .. } = Measured::none(Duration::ZERO)?;
+        let (waits, resident) = (latencies.clone(), [service.resident()?; 2]);
+        Ok(Self { name, service, connections, latencies, waits, until, figures: Vec::new(), resident })
+    }
+
+    fn add(&mut self, capacity: f64, turn: &Measured) -> Result<()> {
+        let in_turn = self.connections as f64 / capacity * 1e9;
+        for step in turn.latencies.iter_recorded() {
+            let wait = step.value_iterated_to() as f64 / in_turn * Self::UNIT;
+            self.waits.saturating_record_n(wait as u64, step.count_at_value());
+        }
+        self.latencies.add(&turn.latencies)?;
+        self.until.add(&turn.until)?;
+        let wait = turn.at(99.0) * 1e6 / in_turn;
+        self.figures.push([100.0 * turn.rate() / capacity, wait, 100.0 * turn.busy()]);
+        self.resident[1] = f64::max(self.resident[1], self.service.resident()?);
+        Ok(())
+    }
+
+    fn print(&self) {
+        let Self { name, connections, .. } = self;
+        let [p50, p99] = [50.0, 99.0].map(|share| self.latencies.value_at_percentile(share) as f64 / 1e6);
+        let (answers, wait, [share, turn, busy]) =
+            (self.answers(), self.wait(), [0, 1, 2].map(|figure| self.median(figure)));
+        let more = self.resident[1] - self.resident[0];
+        println!(
+            "| {name} | {connections} | {share:.0} % | {p50:.2} ms | {p99:.2} ms | {answers:.2} | {wait:.2} | {turn:.2} | {more:+.1} MB | {busy:.0} % |"
+        );
+    }
+
+    /// The median of a figure of the turns.
+    fn median(&self, figure: usize) -> f64 {
+        median(self.figures.iter().map(|turn| turn[figure]))
+    }
+
+    /// p99 of the answers that came until one's own, in units of connections.
+    fn answers(&self) -> f64 {
+        self.until.value_at_percentile(99.0) as f64 / self.connections as f64
+    }
+
+    /// p99 of the latencies in units of connections ÷ capacity.
+    fn wait(&self) -> f64 {
+        self.waits.value_at_percentile(99.0) as f64 / Self::UNIT
+    }
 }
 
 /// Batches beyond capacity, open loop: what is shed costs r of what is served. Ten times the capacity can be offered by
@@ -389,4 +466,16 @@ fn beside_batches(duration: Duration, ours: &Service, aims: &mut Aims) -> Result
     );
     aims.at_most("single rows beside full batches: p99", p99, 5.0, "ms");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewest_connections_that_come_near_the_peak_saturate_it() {
+        let rates = |connections: usize| Ok([11.0, 32.0, 83.0, 87.0, 86.0][connections.ilog2() as usize]);
+        assert_eq!(saturating(rates).unwrap(), (4, "11, 32, 83, 87, 86".to_owned()));
+        assert_eq!(saturating(|connections| Ok(connections as f64)).unwrap().0, ENOUGH);
+    }
 }
