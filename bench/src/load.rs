@@ -30,6 +30,8 @@ pub(crate) struct Load {
 
 /// What came back.
 pub(crate) struct Measured {
+    /// Answers before the clock started.
+    pub(crate) early: u64,
     /// Requests answered with 200.
     pub(crate) good: u64,
     /// Requests answered otherwise: shed.
@@ -50,12 +52,12 @@ impl Measured {
     pub(crate) fn none(elapsed: Duration) -> Result<Self> {
         let latencies = Histogram::new_with_bounds(1, 600_000_000_000, 3)?;
         let until = Histogram::new_with_bounds(1, 1_000_000_000, 3)?;
-        Ok(Self { good: 0, shed: 0, broken: 0, latencies, until, elapsed, own_cpu: 0.0 })
+        Ok(Self { early: 0, good: 0, shed: 0, broken: 0, latencies, until, elapsed, own_cpu: 0.0 })
     }
 
-    /// Answers of any kind.
+    /// Answers of any kind so far.
     pub(crate) fn answered(&self) -> u64 {
-        self.good + self.shed + self.broken
+        self.early + self.good + self.shed + self.broken
     }
 
     /// Good answers a second.
