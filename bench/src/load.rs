@@ -30,7 +30,7 @@ pub(crate) struct Load {
 
 /// What came back.
 pub(crate) struct Measured {
-    /// Answers before the clock started.
+    /// Answers to what was sent before the clock started.
     pub(crate) early: u64,
     /// Requests answered with 200.
     pub(crate) good: u64,
@@ -40,7 +40,7 @@ pub(crate) struct Measured {
     pub(crate) broken: u64,
     /// Of the good ones, in nanoseconds.
     pub(crate) latencies: Histogram<u64>,
-    /// Of the good ones from one thread, how many answers came after they were sent and until their own, which counts.
+    /// Of the good ones from one thread, how many answers came from its sending to its own, that one included.
     pub(crate) until: Histogram<u64>,
     pub(crate) elapsed: Duration,
     /// CPU seconds of the generator.
@@ -55,7 +55,7 @@ impl Measured {
         Ok(Self { early: 0, good: 0, shed: 0, broken: 0, latencies, until, elapsed, own_cpu: 0.0 })
     }
 
-    /// Answers of any kind so far.
+    /// Requests that have come to an end so far, however they did.
     pub(crate) fn answered(&self) -> u64 {
         self.early + self.good + self.shed + self.broken
     }

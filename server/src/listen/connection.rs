@@ -206,3 +206,45 @@ impl Drop for Reported {
         self.0.activity.answered();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Wake, Waker};
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::tests::fixture;
+
+    #[derive(Default)]
+    struct Told(AtomicUsize);
+
+    impl Wake for Told {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Else a connection would be polled a second time for each request, at the end of the queue, and find another one there.
+    #[tokio::test]
+    async fn a_request_that_is_there_is_answered_in_one_turn_which_asks_for_no_other() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (socket, _) = listener.accept().await.unwrap();
+        let row = fixture::ORDINARY;
+        let head = "POST /prediction HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\ncontent-length";
+        client.write_all(format!("{head}: {}\r\n\r\n{row}", row.len()).as_bytes()).await.unwrap();
+        socket.readable().await.unwrap();
+        let (_server, phases) = Phases::new();
+        let service = Service::new(Port::new(fixture::http()), Place::Regular, phases);
+        let mut connection = pin!(Connection::new(Stream::Plain(socket), service).run());
+        let told = Arc::<Told>::default();
+        let waker = Waker::from(Arc::clone(&told));
+        assert!(connection.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).await.unwrap();
+        assert_eq!((str::from_utf8(&answer).unwrap(), told.0.load(Ordering::SeqCst)), ("HTTP/1.1 200", 0));
+    }
+}

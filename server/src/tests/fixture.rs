@@ -20,7 +20,7 @@ use crate::model::{Loaded, Source};
 use crate::state::App;
 
 /// A row like those of the training, and one far away from all.
-pub(super) const ORDINARY: &str = "[0.5, 0.5]";
+pub(crate) const ORDINARY: &str = "[0.5, 0.5]";
 pub(super) const FAR_AWAY: &str = "[90, -90]";
 
 /// The bytes and the description of one model; training it once is enough.
