@@ -12,7 +12,8 @@ from pathlib import Path
 import httpx
 
 ROOT = Path(__file__).resolve().parents[3]
-PROGRAMS = Path(os.environ.get("ANOMALY_PROGRAMS", ROOT / "target" / "debug"))
+BUILT = ROOT / os.environ.get("CARGO_TARGET_DIR", "target")
+PROGRAMS = Path(os.environ.get("ANOMALY_PROGRAMS", BUILT / "debug"))
 MODEL = "machine-temperature"
 USER, PASSWORD = "ann", "secret"
 HTPASSWD = "ann:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n"
