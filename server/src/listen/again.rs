@@ -87,6 +87,7 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
     use std::thread;
+    use std::time::Duration;
 
     use axum::body::Body;
     use http::{Request, Response};
@@ -95,6 +96,7 @@ mod tests {
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
+    use tokio::time::timeout;
 
     use super::super::connection::builder;
     use super::*;
@@ -193,12 +195,12 @@ mod tests {
         assert_eq!((times(&first), times(&second)), (1, 1));
     }
 
-    /// A wake-up that is lost leaves this test waiting for ever.
     #[test]
     fn no_wake_up_of_another_thread_is_lost() {
         const UPS: usize = 100_000;
         let (up, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let waiting = AtomicWaker::new();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         thread::scope(|threads| {
             threads.spawn(|| {
                 for number in 1..=UPS {
@@ -210,12 +212,15 @@ mod tests {
                     }
                 }
             });
-            futures::executor::block_on(polled_again(poll_fn(|context| {
+            let all = polled_again(poll_fn(|context| {
                 waiting.register(context.waker());
                 let number = up.load(Ordering::SeqCst);
                 taken.store(number, Ordering::SeqCst);
                 if number == UPS { Poll::Ready(()) } else { Poll::Pending }
-            })));
+            }));
+            let seen = runtime.block_on(async { timeout(Duration::from_secs(60), all).await });
+            let last = taken.swap(UPS, Ordering::SeqCst);
+            assert!(seen.is_ok(), "the wake-up after {last} was lost");
         });
     }
 }
