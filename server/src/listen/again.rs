@@ -82,7 +82,7 @@ impl Wake for Own {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::convert::Infallible;
     use std::sync::atomic::AtomicUsize;
     use std::sync::mpsc;
@@ -103,7 +103,7 @@ mod tests {
 
     /// How often a task was told.
     #[derive(Default)]
-    struct Told(AtomicUsize);
+    pub(in super::super) struct Told(AtomicUsize);
 
     impl Wake for Told {
         fn wake(self: Arc<Self>) {
@@ -112,11 +112,14 @@ mod tests {
     }
 
     /// Polls once, with a task that counts.
-    fn poll_once<F: Future>(future: std::pin::Pin<&mut F>, told: &Arc<Told>) -> Poll<F::Output> {
+    pub(in super::super) fn poll_once<F: Future>(
+        future: std::pin::Pin<&mut F>,
+        told: &Arc<Told>,
+    ) -> Poll<F::Output> {
         future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(told))))
     }
 
-    fn times(told: &Told) -> usize {
+    pub(in super::super) fn times(told: &Told) -> usize {
         told.0.load(Ordering::SeqCst)
     }
 
@@ -131,7 +134,7 @@ mod tests {
         "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n2\r\n[]\r\n0\r\n\r\n",
     ];
 
-    /// How often a request that is answered in one turn of its connection has told the task.
+    /// How often the first turn of a connection that has this request told its task. Polled again, the request is answered in it.
     async fn told_by(request: &str, again: bool) -> usize {
         let (mut client, served) = duplex(4_096);
         client.write_all(request.as_bytes()).await.unwrap();

@@ -209,23 +209,12 @@ impl Drop for Reported {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-    use std::task::{Wake, Waker};
-
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::{TcpListener, TcpStream};
 
+    use super::super::again::tests::{Told, poll_once, times};
     use super::*;
     use crate::tests::fixture;
-
-    #[derive(Default)]
-    struct Told(AtomicUsize);
-
-    impl Wake for Told {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::SeqCst);
-        }
-    }
 
     /// Else a connection would be polled a second time for each request, at the end of the queue, and find another one there.
     #[tokio::test]
@@ -241,10 +230,9 @@ mod tests {
         let service = Service::new(Port::new(fixture::http()), Place::Regular, phases);
         let mut connection = pin!(Connection::new(Stream::Plain(socket), service).run());
         let told = Arc::<Told>::default();
-        let waker = Waker::from(Arc::clone(&told));
-        assert!(connection.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(poll_once(connection.as_mut(), &told).is_pending());
         let mut answer = [0; 12];
         client.read_exact(&mut answer).await.unwrap();
-        assert_eq!((str::from_utf8(&answer).unwrap(), told.0.load(Ordering::SeqCst)), ("HTTP/1.1 200", 0));
+        assert_eq!((str::from_utf8(&answer).unwrap(), times(&told)), ("HTTP/1.1 200", 0));
     }
 }
