@@ -38,7 +38,7 @@ pub(crate) fn print(arguments: &Arguments, services: &Services) -> Result<()> {
         batches(duration, ours, &mut aims)?;
     }
     if asked(Table::Connections) {
-        connections(arguments.rounds, duration, ours, &services.constant, &mut aims)?;
+        connections(arguments, services, &mut aims)?;
     }
     if asked(Table::Overload) {
         batch_overload(duration, ours, &mut aims)?;
@@ -243,33 +243,33 @@ fn batches(duration: Duration, ours: &Service, aims: &mut Aims) -> Result<()> {
     Ok(())
 }
 
-/// Ten times the connections that saturate it, and 160, and a server that answers a constant in the same way, in turn.
+/// Ten times the connections that saturate it, and 160, and servers that answer a constant in the same way, in turn: axum's,
+/// and a loop that works as long for a request. What that loop misses, the machine misses.
 ///
 /// Each answer's latency is told in units of connections ÷ capacity, which is what everybody waits at capacity who is
 /// answered in turn; capacity is that of 16 connections in the turn before. So a virtual machine that is half as
 /// fast for a while changes both, and a pause within a turn counts. It is told in answers, too: who is answered in turn
 /// sees as many as there are connections, however fast the machine is.
-fn connections(
-    rounds: usize,
-    duration: Duration,
-    ours: &Service,
-    constant: &Service,
-    aims: &mut Aims,
-) -> Result<()> {
+fn connections(arguments: &Arguments, services: &Services, aims: &mut Aims) -> Result<()> {
     const TURN: Duration = Duration::from_millis(250);
     const MANY: usize = 160;
+    let Services { ours, constant, .. } = services;
     let rows = requests::rows(256, 2);
     let send = |service: &Service, connections| {
         crowd::run(&closed(service.address, single(&rows, ""), connections, TURN))
     };
     let (few, rates) = saturating(|connections| Ok(send(ours, connections)?.rate()))?;
-    println!("\n{few} connections saturate it. Answers a second of 1, 2, 4, 8, 16 and 32: {rates}.");
+    let shown = rates.map(|rate| format!("{rate:.0}")).join(", ");
+    println!("\n{few} connections saturate it. Answers a second of 1, 2, 4, 8, 16 and 32: {shown}.");
+    let bare = as_slow_a_loop(arguments, rates.into_iter().fold(0.0, f64::max))?;
     let mut crowds = Vec::new();
     for connections in BTreeSet::from([10 * few, MANY]) {
         crowds.push(Crowd::new("anomaly-server, `http`", ours, connections)?);
         crowds.push(Crowd::new("axum: answers a constant", constant, connections)?);
+        crowds.push(Crowd::new("a bare loop: works as long", &bare, connections)?);
     }
-    let turns = rounds * duration.div_duration_f64(TURN).ceil() as usize;
+    let duration = Duration::from_secs(arguments.seconds);
+    let turns = arguments.rounds * duration.div_duration_f64(TURN).ceil() as usize;
     for _ in 0..turns {
         for crowd in &mut crowds {
             let capacity = send(crowd.service, ENOUGH)?.rate();
@@ -295,9 +295,11 @@ fn connections(
 /// Connections of which capacity is told.
 const ENOUGH: usize = 16;
 
+/// Numbers of connections of which the fewest are found that saturate a service.
+const COUNTS: [usize; 6] = [1, 2, 4, 8, ENOUGH, 2 * ENOUGH];
+
 /// How many connections saturate a service, and the rates that say so: the fewest that reach 90 % of the most.
-fn saturating(rate: impl Fn(usize) -> Result<f64>) -> Result<(usize, String)> {
-    const COUNTS: [usize; 6] = [1, 2, 4, 8, ENOUGH, 2 * ENOUGH];
+fn saturating(rate: impl Fn(usize) -> Result<f64>) -> Result<(usize, [f64; COUNTS.len()])> {
     let mut rates = [const { Vec::new() }; COUNTS.len()];
     for _ in 0..8 {
         for (rates, connections) in rates.iter_mut().zip(COUNTS) {
@@ -307,10 +309,24 @@ fn saturating(rate: impl Fn(usize) -> Result<f64>) -> Result<(usize, String)> {
     let rates = rates.map(|rates| median(rates.into_iter()));
     let most = rates.into_iter().fold(0.0, f64::max);
     let few = rates.iter().zip(COUNTS).find(|(rate, _)| **rate >= 0.9 * most);
-    Ok((
-        few.map_or(2 * ENOUGH, |(_, connections)| connections),
-        rates.map(|rate| format!("{rate:.0}")).join(", "),
-    ))
+    Ok((few.map_or(2 * ENOUGH, |(_, connections)| connections), rates))
+}
+
+/// A bare loop that works for as long as it takes to answer no more than `rate` requests a second.
+fn as_slow_a_loop(arguments: &Arguments, rate: f64) -> Result<Service> {
+    let start = |work: Duration| {
+        let address = SocketAddr::from(([127, 0, 0, 1], 9030));
+        let binary = arguments.binaries.join("bare").display().to_string();
+        let flags = [address.to_string(), work.as_nanos().to_string()];
+        Service::start(&arguments.core, &binary, &flags, address, "/")
+    };
+    let without_work = start(Duration::ZERO)?;
+    let requests = single(&requests::rows(256, 2), "");
+    let load = closed(without_work.address, requests, ENOUGH, Duration::from_secs(arguments.seconds));
+    let (cpu, measured) = with_cpu(&without_work, crowd::run, &load)?;
+    drop(without_work);
+    let of_a_request = Duration::from_secs_f64(cpu / measured.answered() as f64);
+    start(Duration::from_secs_f64(1.0 / rate).saturating_sub(of_a_request))
 }
 
 /// What many connections to a service have seen in all their turns.
@@ -478,7 +494,7 @@ mod tests {
     fn the_fewest_connections_that_come_near_the_peak_saturate_it() {
         let rates =
             |connections: usize| Ok([11.0, 32.0, 83.0, 87.0, 86.0, 85.0][connections.ilog2() as usize]);
-        assert_eq!(saturating(rates).unwrap(), (4, "11, 32, 83, 87, 86, 85".to_owned()));
+        assert_eq!(saturating(rates).unwrap(), (4, [11.0, 32.0, 83.0, 87.0, 86.0, 85.0]));
         assert_eq!(saturating(|connections| Ok(connections as f64)).unwrap().0, 2 * ENOUGH);
     }
 }
