@@ -15,7 +15,7 @@ pub struct AnomalyModelStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// Ready, Serving, Trained, Progressing, Exposed, Stalled; those of what was not asked for are absent.
+    /// Ready, Serving, Trained, Progressing, Exposed, MonitoringReady, Stalled; those of what was not asked for are absent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,

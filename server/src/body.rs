@@ -90,8 +90,9 @@ const fn units(length: usize) -> usize {
     length.saturating_sub(FREE).div_ceil(UNIT)
 }
 
-/// The whole body of a JSON request.
+/// The whole body of a JSON request that is not packed.
 pub(crate) async fn read_json(request: Request, limit: usize, budget: &Budget) -> Result<Whole, Problem> {
+    require_no_encoding(request.headers())?;
     require_json(request.headers())?;
     let Whole { bytes, held } = read_whole(request.into_body(), limit, budget).await?;
     Ok(Whole { bytes: bytes.slice(mark(&bytes)..), held })
@@ -201,9 +202,8 @@ fn failed(error: axum::Error) -> Problem {
     }
 }
 
-/// JSON or no type at all, as FastAPI has it; no content encoding.
+/// JSON or no type at all, as FastAPI has it.
 pub(crate) fn require_json(headers: &HeaderMap) -> Result<(), Problem> {
-    require_no_encoding(headers)?;
     let Some(value) = headers.get(header::CONTENT_TYPE) else { return Ok(()) };
     let essence = essence(value);
     if essence.is_empty() || essence == "application/json" || is_json_suffixed(&essence) {
@@ -228,7 +228,7 @@ pub(crate) fn require_inference(headers: &HeaderMap) -> Result<(), Problem> {
 
 /// The body without its encoding: gzip, zstd or none.
 pub(crate) fn unpacked(headers: &HeaderMap, body: Body, budget: &Budget) -> Result<Body, Problem> {
-    let mut encodings = headers.get_all(header::CONTENT_ENCODING).iter().filter(|value| *value != "identity");
+    let mut encodings = encodings(headers);
     let (encoding, another) = (encodings.next(), encodings.next());
     match encoding.map(HeaderValue::as_bytes) {
         None => Ok(body),
@@ -321,9 +321,15 @@ impl<T: Unpin> HttpBody for With<T> {
     }
 }
 
+/// The body's encodings, without the word for none.
+fn encodings(headers: &HeaderMap) -> impl Iterator<Item = &HeaderValue> {
+    let none = |value: &HeaderValue| value.as_bytes().eq_ignore_ascii_case(b"identity");
+    headers.get_all(header::CONTENT_ENCODING).iter().filter(move |value| !none(value))
+}
+
 /// No content encoding.
 fn require_no_encoding(headers: &HeaderMap) -> Result<(), Problem> {
-    if let Some(encoding) = headers.get(header::CONTENT_ENCODING).filter(|value| *value != "identity") {
+    if let Some(encoding) = encodings(headers).next() {
         let encoding = String::from_utf8_lossy(encoding.as_bytes());
         return Err(Problem::unsupported_type(format!(
             "the body has Content-Encoding {encoding}; send it without an encoding"

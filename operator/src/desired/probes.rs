@@ -9,14 +9,15 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::validate::Validated;
 
-/// Asks every second, because a pod is ready in a fraction of one; gives up after a minute.
+/// Asks every second, because a server answers in a fraction of one; restarts one that does not after a minute. It asks whether
+/// the process is alive: one whose model or passwords are not there yet waits for them.
 pub(super) fn startup(model: &Validated) -> Probe {
-    Probe { period_seconds: Some(1), failure_threshold: Some(60), ..get(model, "/readyz", 2) }
+    Probe { period_seconds: Some(1), failure_threshold: Some(60), ..get(model, "/healthz", 2) }
 }
 
-/// Takes a pod that cannot answer out of the Service.
+/// Takes a pod that cannot answer for 15 seconds out of the Service, and one that can into it within two.
 pub(super) fn readiness(model: &Validated) -> Probe {
-    Probe { period_seconds: Some(5), failure_threshold: Some(3), ..get(model, "/readyz", 2) }
+    Probe { period_seconds: Some(2), failure_threshold: Some(8), ..get(model, "/readyz", 2) }
 }
 
 /// Restarts a process that hangs, patiently.

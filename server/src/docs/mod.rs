@@ -140,12 +140,21 @@ fn matches(given: &HeaderValue, tag: &HeaderValue) -> bool {
 
 fn takes_gzip(headers: &HeaderMap) -> bool {
     let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
-    let mut ranges = values.flat_map(|value| value.split(',')).map(|range| {
+    let ranges = values.flat_map(|value| value.split(',')).map(|range| {
         let (name, parameter) = range.split_once(';').unwrap_or((range, ""));
         let refused = parameter.trim().strip_prefix("q=").is_some_and(|q| q.parse() == Ok(0.0));
         (name.trim(), !refused)
     });
-    ranges.any(|(name, taken)| taken && (name.eq_ignore_ascii_case("gzip") || name == "*"))
+    let (mut gzip, mut any) = (None, None);
+    for (name, taken) in ranges {
+        if name.eq_ignore_ascii_case("gzip") {
+            gzip = Some(taken);
+        } else if name == "*" {
+            any = Some(taken);
+        }
+    }
+    // (what is named counts more than a star)
+    gzip.or(any).unwrap_or(false)
 }
 
 #[cfg(test)]

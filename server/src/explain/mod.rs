@@ -38,6 +38,7 @@ pub(crate) async fn explain(State(app): State<Arc<App>>, request: Request) -> Re
     let (head, body) = request.into_parts();
     body::require_json(&head.headers)?;
     let announced = body::announced(&head.headers, &body);
+    let body = body::unpacked(&head.headers, body, &app.bodies)?;
     let Read { whole: Whole { bytes, held }, mut reserved, mut place } =
         read(&app, &served, announced, body).await?;
     let bytes = bytes.slice(body::mark(&bytes)..);

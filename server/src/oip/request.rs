@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use http::header::{HeaderMap, HeaderName};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use super::data::{self, Fault};
@@ -28,17 +28,17 @@ pub(super) struct Asked {
 #[derive(Deserialize)]
 struct Body<'a> {
     id: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: BodyParameters,
     #[serde(borrow)]
     inputs: Vec<Input<'a>>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     outputs: Vec<Requested>,
 }
 
 #[derive(Default, Deserialize)]
 struct BodyParameters {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     binary_data_output: bool,
 }
 
@@ -47,7 +47,7 @@ struct Input<'a> {
     name: String,
     datatype: String,
     shape: Vec<i64>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: InputParameters,
     #[serde(borrow)]
     data: Option<&'a RawValue>,
@@ -61,13 +61,18 @@ struct InputParameters {
 #[derive(Deserialize)]
 struct Requested {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     parameters: OutputParameters,
 }
 
 #[derive(Default, Deserialize)]
 struct OutputParameters {
     binary_data: Option<bool>,
+}
+
+/// Some programs write null for what they leave out.
+fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(value: D) -> Result<T, D::Error> {
+    Option::deserialize(value).map(Option::unwrap_or_default)
 }
 
 /// Where the JSON ends and binary data begins; the whole body without the header.

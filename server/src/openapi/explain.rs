@@ -34,8 +34,8 @@ pub(super) fn post(about: &About<'_>) -> Value {
         "tags": ["scoring"],
         "operationId": "explain",
         "summary": "Why is this row an anomaly?",
-        "description": "One row as `/prediction` takes it, or rows as `/predictions` takes them in JSON. Nothing is counted as \
-                        a prediction.",
+        "description": "One row as `/prediction` takes it, or rows as `/predictions` takes them in JSON. `Content-Encoding: gzip` or \
+                        `zstd` is unpacked. Nothing is counted as a prediction.",
         "parameters": [{
             "name": "top",
             "in": "query",

@@ -162,7 +162,7 @@ pub(super) fn schemas() -> [(String, Value); 4] {
             "datatype": {"enum": datatypes()},
             "shape": shape,
             "parameters": {"type": "object"},
-            "data": {"type": "array", "items": {"type": ["number", "array"]}},
+            "data": {"type": "array", "items": {"type": ["number", "array", "null"]}},
         },
         "required": ["name", "datatype", "shape"],
     });
@@ -184,7 +184,7 @@ pub(super) fn schemas() -> [(String, Value); 4] {
                     "name": {"enum": outputs()},
                     "datatype": {"enum": ["INT64", "FP64"]},
                     "shape": shape,
-                    "data": {"type": "array", "items": {"type": "number"}},
+                    "data": {"type": "array", "items": {"type": ["number", "null"]}},
                     "parameters": {"type": "object"},
                 },
                 "required": ["name", "datatype", "shape"],

@@ -1,11 +1,12 @@
 //! CSV (RFC 4180, UTF-8, a header, CRLF or LF) from pieces: records are matched with the features by the header's
 //! names. Holds one record; a record has at most as many cells as the header and a bounded length.
 
-use csv_core::{ReadRecordResult, Reader};
+mod records;
 
+use self::records::{Record, Records};
 use super::answer::{is_reserved, passed_cell, text_member};
 use super::format::Format;
-use super::lines::{Next, after_mark, longest, too_long};
+use super::lines::{Next, longest, too_long};
 use super::row::{reserved, unknown, wrong_length, wrong_value};
 use super::table::Passed;
 use crate::problem::{FieldError, MAX_FIELD_ERRORS};
@@ -47,6 +48,8 @@ impl Csv {
         let header = match record {
             Record::Incomplete => return (read, None),
             Record::TooLong => Err(vec![too_long(served)]),
+            Record::AfterQuote => Err(vec![after_quote()]),
+            Record::OpenQuote => Err(vec![open_quote()]),
             Record::End => Err(vec![no_header(served, "an empty body")]),
             Record::Whole => self.find(served).map(|columns| self.columns = columns),
         };
@@ -63,9 +66,9 @@ impl Csv {
     }
 
     fn find(&self, served: &Served) -> Result<Vec<Column>, Vec<FieldError>> {
-        let names: Vec<String> =
-            self.records.cells().map(|cell| String::from_utf8_lossy(cell).trim().to_owned()).collect();
-        if names.iter().all(|name| name.parse::<f64>().is_ok()) {
+        let names: Vec<String> = self.records.cells().map(|cell| name(cell, served)).collect();
+        let is_feature = |name: &String| served.positions.contains_key(name);
+        if names.iter().all(|name| name.parse::<f64>().is_ok()) && !names.iter().any(is_feature) {
             return Err(vec![no_header(served, &format!("{} (numbers)", shown(&names.join(","))))]);
         }
         let mut errors = Vec::new();
@@ -76,7 +79,7 @@ impl Csv {
                 let feature = Some(shown(name));
                 let got = "given twice".to_owned();
                 errors.push(FieldError { feature, expected, got, ..FieldError::default() });
-            } else if !served.positions.contains_key(name) {
+            } else if !is_feature(name) {
                 match self.passthrough {
                     None => errors.push(unknown(name)),
                     Some(_) if is_reserved(name) => errors.push(reserved(name)),
@@ -114,6 +117,8 @@ impl Csv {
             Record::Incomplete => return (read, Next::More),
             Record::End => return (read, Next::End),
             Record::TooLong => Next::Bad(self.too_long(served)),
+            Record::AfterQuote => Next::Bad(after_quote()),
+            Record::OpenQuote => Next::Bad(open_quote()),
             Record::Whole => self.row(served, values),
         };
         if let Some(format) = self.passthrough {
@@ -168,6 +173,12 @@ impl Csv {
     }
 }
 
+/// A column's name: without the spaces around it, unless they belong to a feature's.
+fn name(cell: &[u8], served: &Served) -> String {
+    let name = String::from_utf8_lossy(cell);
+    if served.positions.contains_key(&*name) { name.into_owned() } else { name.trim().to_owned() }
+}
+
 /// What the trainer takes for a number, too: a finite one within the range of 32-bit floating point,
 /// spaces around it not counting. Where values may be missing an empty cell is one: NaN. Where infinities are routed, `inf`
 /// and `-inf` are such, as most programs write them.
@@ -181,101 +192,23 @@ fn number(cell: &[u8], accepts: Accepts) -> Option<f64> {
     (!value.is_nan() && accepts.takes(value)).then_some(value)
 }
 
+/// `"1"2` is no number and no text that anyone meant.
+fn after_quote() -> FieldError {
+    let expected = "a comma or the end of the line behind a quoted cell".to_owned();
+    FieldError { expected, got: "something else".to_owned(), ..FieldError::default() }
+}
+
+/// Everything behind the quote was taken for its cell.
+fn open_quote() -> FieldError {
+    let expected =
+        "a quote that ends the cell which begins with one: what follows it was not read as rows".to_owned();
+    FieldError { expected, got: "the end of the body".to_owned(), ..FieldError::default() }
+}
+
 fn no_header(served: &Served, got: &str) -> FieldError {
     let names = served.model.features().join(",");
     let expected = format!("a header line that names the columns, such as {}", shown(&names));
     FieldError { expected, got: got.to_owned(), ..FieldError::default() }
-}
-
-/// What the bytes so far amount to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Record {
-    Whole,
-    /// It has ended, but was too long to be kept.
-    TooLong,
-    Incomplete,
-    End,
-}
-
-/// The records of a CSV, one at a time.
-#[derive(Debug)]
-struct Records {
-    core: Reader,
-    begun: bool,
-    text: Vec<u8>,
-    /// How much of `text` is written.
-    written: usize,
-    ends: Vec<usize>,
-    /// How many of `ends` are.
-    ended: usize,
-    given_up: bool,
-    too_many_cells: bool,
-    /// The record has been handed out; the next call begins another.
-    done: bool,
-}
-
-impl Records {
-    fn new() -> Self {
-        Self {
-            core: Reader::new(),
-            begun: false,
-            text: vec![0; 1 << 10],
-            written: 0,
-            ends: vec![0; 16],
-            ended: 0,
-            given_up: false,
-            too_many_cells: false,
-            done: false,
-        }
-    }
-
-    /// The cells of the record that was read last.
-    fn cells(&self) -> impl Iterator<Item = &[u8]> {
-        let ends = &self.ends[..self.ended];
-        let starts = std::iter::once(&0).chain(ends);
-        starts.zip(ends).map(|(start, end)| &self.text[*start..*end])
-    }
-
-    fn next(&mut self, input: &[u8], last: bool, most_bytes: usize, most_cells: usize) -> (usize, Record) {
-        let Some(mut at) = after_mark(&mut self.begun, input, last) else { return (0, Record::Incomplete) };
-        if self.done {
-            (self.written, self.ended) = (0, 0);
-            (self.given_up, self.too_many_cells, self.done) = (false, false, false);
-        }
-        loop {
-            let rest = &input[at..];
-            if rest.is_empty() && !last {
-                return (at, Record::Incomplete);
-            }
-            let (result, read, written, ended) =
-                self.core.read_record(rest, &mut self.text[self.written..], &mut self.ends[self.ended..]);
-            at += read;
-            self.written += written;
-            self.ended += ended;
-            match result {
-                ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if self.text.len() >= most_bytes => self.give_up(),
-                ReadRecordResult::OutputFull => self.text.resize(self.text.len() * 2, 0),
-                // One more than there may be, so that a row that is too wide is told from one that is not.
-                ReadRecordResult::OutputEndsFull if self.ends.len() > most_cells => {
-                    self.too_many_cells = true;
-                    self.give_up();
-                }
-                ReadRecordResult::OutputEndsFull => self.ends.resize(self.ends.len() * 2, 0),
-                ReadRecordResult::Record => {
-                    self.done = true;
-                    return (at, if self.given_up { Record::TooLong } else { Record::Whole });
-                }
-                ReadRecordResult::End => return (at, Record::End),
-            }
-        }
-    }
-
-    /// Reads on to the record's end without keeping it.
-    fn give_up(&mut self) {
-        self.given_up = true;
-        (self.written, self.ended) = (0, 0);
-    }
 }
 
 #[cfg(test)]
@@ -318,51 +251,6 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(number(text.as_bytes(), infinite), expected, "{text}");
-        }
-    }
-
-    /// All records of a text that comes in pieces of this size.
-    fn records(text: &[u8], piece: usize, most_bytes: usize) -> Vec<Vec<String>> {
-        let mut records = Records::new();
-        let (mut all, mut at, mut end) = (Vec::new(), 0, 0);
-        loop {
-            let (read, record) = records.next(&text[at..end], end == text.len(), most_bytes, 3);
-            at += read;
-            match record {
-                Record::Whole => {
-                    all.push(records.cells().map(|c| String::from_utf8_lossy(c).into_owned()).collect());
-                }
-                Record::TooLong => all.push(vec!["too long".to_owned()]),
-                Record::Incomplete => end = text.len().min(end + piece),
-                Record::End => return all,
-            }
-        }
-    }
-
-    #[test]
-    fn records_do_not_depend_on_the_pieces_in_which_they_come() {
-        let text = b"\xef\xbb\xbfa,\"b \"\"c\"\"\r\nd\",e\r\n\r\n1,,3\nlast,\"x\",";
-        let expected = [vec!["a", "b \"c\"\r\nd", "e"], vec!["1", "", "3"], vec!["last", "x", ""]];
-        for piece in 1..text.len() {
-            assert_eq!(records(text, piece, 1 << 10), expected, "{piece}");
-        }
-    }
-
-    #[test]
-    fn a_record_that_is_too_long_is_skipped_and_the_next_is_read() {
-        let long = "x".repeat(5_000);
-        let many = ",".repeat(5_000);
-        let text = format!("{long},b,c\n1,2,3\n{many}\n4,5,6\n\"never closed\n{long}");
-        for piece in [1, 1_000, 100_000] {
-            let all = records(text.as_bytes(), piece, 2_048);
-            let expected = [
-                vec!["too long"],
-                vec!["1", "2", "3"],
-                vec!["too long"],
-                vec!["4", "5", "6"],
-                vec!["too long"],
-            ];
-            assert_eq!(all, expected, "{piece}");
         }
     }
 }

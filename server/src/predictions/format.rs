@@ -49,30 +49,33 @@ impl Format {
         }
         let values: Vec<String> =
             values.map(|value| String::from_utf8_lossy(value.as_bytes()).to_ascii_lowercase()).collect();
+        let ranges: Vec<(&str, f32)> =
+            values.iter().flat_map(|value| value.split(',')).map(with_quality).collect();
+        // (`application/json;q=0, */*`: anything but JSON)
+        let refused = |format: &Self| {
+            ranges.iter().any(|(range, quality)| *quality <= 0.0 && Self::named(range) == Some(*format))
+        };
         let mut best: Option<(f32, Self)> = None;
-        for range in values.iter().flat_map(|value| value.split(',')) {
-            if let Some((quality, format)) = Self::accepted(range, request)
-                && best.is_none_or(|(most, _)| quality > most)
+        for (range, quality) in ranges.iter().filter(|(_, quality)| *quality > 0.0) {
+            let format = Self::within(range, request).into_iter().find(|format| !refused(format));
+            if let Some(format) = format
+                && best.is_none_or(|(most, _)| *quality > most)
             {
-                best = Some((quality, format));
+                best = Some((*quality, format));
             }
         }
         best.map(|(_, format)| format).ok_or_else(Problem::not_acceptable)
     }
 
-    /// One media range of an Accept header and how much it is liked; none if it is nothing that we have.
-    fn accepted(range: &str, request: Self) -> Option<(f32, Self)> {
-        let mut parts = range.split(';').map(str::trim);
-        let format = match parts.next().unwrap_or_default() {
-            "*/*" | "" => request,
-            "application/*" if request != Self::Csv => request,
-            "application/*" => Self::Json,
-            "text/*" => Self::Csv,
-            essence => Self::named(essence)?,
-        };
-        let quality =
-            parts.find_map(|parameter| parameter.strip_prefix("q=")?.trim().parse().ok()).unwrap_or(1.0);
-        (quality > 0.0).then_some((quality, format))
+    /// What a media range of an Accept header has of ours, in the order in which it is chosen.
+    fn within(range: &str, request: Self) -> Vec<Self> {
+        match range {
+            "*/*" | "" => vec![request, Self::Json, Self::Ndjson, Self::Csv],
+            "application/*" if request == Self::Ndjson => vec![request, Self::Json],
+            "application/*" => vec![Self::Json, Self::Ndjson],
+            "text/*" => vec![Self::Csv],
+            essence => Self::named(essence).into_iter().collect(),
+        }
     }
 
     fn named(essence: &str) -> Option<Self> {
@@ -91,6 +94,14 @@ impl Format {
             Self::Csv => "text/csv; charset=utf-8; header=present",
         })
     }
+}
+
+/// A media range without its parameters, and how much it is liked: 1 if it does not say.
+fn with_quality(range: &str) -> (&str, f32) {
+    let mut parts = range.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default();
+    let quality = parts.find_map(|parameter| parameter.strip_prefix("q=")?.trim().parse().ok());
+    (essence, quality.unwrap_or(1.0))
 }
 
 /// Parameters of `text/csv` that say what is read anyway.
@@ -141,6 +152,12 @@ mod tests {
             ("", Some(Format::Csv)),
             ("text/html", None),
             ("text/csv;q=0", None),
+            ("text/csv;q=0, */*", Some(Format::Json)),
+            ("*/*, text/csv;q=0, application/json;q=0.0", Some(Format::Ndjson)),
+            ("text/*, text/csv;q=0", None),
+            ("application/json;q=0, application/*", Some(Format::Ndjson)),
+            ("text/csv;q=nonsense", Some(Format::Csv)),
+            ("text/csv;q=nan", None),
         ] {
             let answer = Format::of_answer(&headers(header::ACCEPT, accept), Format::Csv);
             assert_eq!(answer.ok(), expected, "{accept}");

@@ -13,7 +13,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Frame, SizeHint};
 use serde_json::Value;
 
-use super::fixture::{Answer, CSV, JSON, NDJSON, batch, http, limited, loaded, post, send};
+use super::fixture::{
+    Answer, CSV, JSON, NDJSON, batch, http, limited, loaded, of_features, post, send, serving,
+};
 use crate::app;
 use crate::config::Limits;
 use crate::edge::Edge;
@@ -149,6 +151,34 @@ async fn csv_columns_are_matched_by_name_and_quotes_crlf_and_byte_order_marks_ar
     assert_eq!(lines, ["is_inlier,severity,error", expected[0].as_str(), expected[1].as_str()]);
 }
 
+/// pandas makes " sd" of "mean, sd", and names columns by numbers that have no name.
+#[tokio::test]
+async fn a_csv_finds_features_whose_names_have_spaces_or_are_numbers() {
+    for (names, header) in [(["mean", " sd"], "mean, sd"), (["1", "2"], "2,1"), (["1", "2"], " 1 , 2 ")] {
+        let router = app::http(&serving(&of_features(names)));
+        let answer = batch(&router, "", CSV, "", format!("{header}\n0.5,0.5\n")).await;
+        assert_eq!((answer.status, answer.lines().len()), (StatusCode::OK, 2), "{names:?}, {header}");
+    }
+}
+
+#[tokio::test]
+async fn a_quote_that_is_never_closed_and_one_in_the_middle_lose_no_row_in_silence() {
+    let router = http();
+    let query = "?columns=is_inlier&passthrough=true";
+    let csv = "mean,sd,note\n0.5,0.5,\"a\"\n\"0.5\"1,0.5,b\n90,-90,c\n0.5,0.5,\"d\n90,-90,e\n";
+    let (lines, errors) = with_errors(&router, lines_of(CSV, query, csv)).await;
+    assert_eq!((lines.len(), errors), (5, Some(2)), "{lines:?}");
+    assert_eq!([&*lines[1], &*lines[3]], ["a,true,", "c,false,"]);
+    assert!(lines[2].contains("behind a quoted cell"), "{lines:?}");
+    assert!(lines[4].contains("what follows it was not read as rows"), "{lines:?}");
+
+    for header in ["\"mean\"x,sd\n1,2\n", "mean,\"sd\n1,2\n"] {
+        let answer = batch(&router, "", CSV, "", header).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{header}");
+        assert!(answer.json()["errors"][0]["expected"].as_str().unwrap().contains("quote"), "{header}");
+    }
+}
+
 /// Whatever is wrong with a batch, all of it is refused, with the rows that are wrong.
 #[tokio::test]
 async fn every_refusal_says_where_and_what_was_expected() {
@@ -177,7 +207,7 @@ async fn every_refusal_says_where_and_what_was_expected() {
     }
     for (name, content_type, body) in [
         ("bad lines to JSON", NDJSON, "[1,2]\n[1,NaN]\nx\n{\"mean\":1,\"mean\":2,\"sd\":3}\n"),
-        ("bad records to JSON", CSV, "mean,sd\n1,2\n1\n1,\n1,x\n1,2,3\n"),
+        ("bad records to JSON", CSV, "mean,sd\n1,2\n1\n1,\n1,x\n1,2,3\n\"1\"2,3\n\"1,2\n3,4\n"),
     ] {
         answers.insert(name, batch(&router, "", content_type, JSON, body).await);
     }
@@ -357,6 +387,10 @@ async fn compressed_batches_are_unpacked_and_bombs_are_not() {
         let packed = |content_type, text| packed(encoding, content_type, text);
         let json = send(&router, packed(JSON, "[[0.5,0.5]]")).await;
         assert_eq!(json.body, post(&router, "/predictions", "[[0.5,0.5]]").await.body);
+        let mut explained = packed(JSON, "[[0.5,0.5]]");
+        *explained.uri_mut() = "/explain".parse().unwrap();
+        let explained = send(&router, explained).await;
+        assert_eq!(explained.body, post(&router, "/explain", "[[0.5,0.5]]").await.body);
         let rows = 30_000;
         let lines: String = (0..rows).map(|n| format!("[0.5,{n}e-5]\n")).collect();
         let (answers, errors) = with_errors(&router, packed(NDJSON, &lines)).await;

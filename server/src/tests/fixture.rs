@@ -36,7 +36,12 @@ pub(super) fn in_memory() -> Source {
 }
 
 fn train() -> (Vec<u8>, Description) {
-    let features = ["mean".to_owned(), "sd".to_owned()];
+    published(&of_features(["mean", "sd"]))
+}
+
+/// The model of that training, whose features have these names.
+pub(super) fn of_features(names: [&str; 2]) -> Model {
+    let features = names.map(str::to_owned);
     let forest =
         IsolationForestConfig { trees: 25, sample_size: 64, seed: 16, ..IsolationForestConfig::default() };
     let detector = DetectorConfig::from(forest);
@@ -45,7 +50,7 @@ fn train() -> (Vec<u8>, Description) {
     let cell =
         |(row, column): (usize, usize)| ((row * (7 + 6 * column)) % 101) as f64 / 101.0 + row as f64 * 1e-6;
     let rows = CheckedMatrix::new(Array2::from_shape_fn((400, 2), cell)).unwrap();
-    published(&Model::train(&features, &detector, &threshold, &rows).unwrap())
+    Model::train(&features, &detector, &threshold, &rows).unwrap()
 }
 
 /// A model's bytes and description.
