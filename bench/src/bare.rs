@@ -2,7 +2,7 @@
 //! no memory to manage and nothing to parse: how unevenly it answers many connections is how unevenly the machine runs.
 //!
 //! Work is arithmetic alone, of as many steps each time. Other tenants of a machine slow down what needs memory more than
-//! that, so a server of as many requests a second is not less uneven.
+//! that.
 
 use std::hint::black_box;
 use std::io::{ErrorKind, Read as _, Write as _};

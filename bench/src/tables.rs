@@ -244,7 +244,7 @@ fn batches(duration: Duration, ours: &Service, aims: &mut Aims) -> Result<()> {
 }
 
 /// Ten times the connections that saturate it, and 160, and servers that answer a constant in the same way, in turn: axum's,
-/// and a loop that works as long for a request. What that loop misses, the machine misses.
+/// and a loop that works as long for a request. What that loop misses is more than the machine gives.
 ///
 /// Each answer's latency is told in units of connections ÷ capacity, which is what everybody waits at capacity who is
 /// answered in turn; capacity is that of 16 connections in the turn before. So a virtual machine that is half as
