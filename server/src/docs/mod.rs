@@ -189,10 +189,10 @@ mod tests {
             let value = HeaderValue::from_static(value);
             takes_gzip(&HeaderMap::from_iter([(header::ACCEPT_ENCODING, value)]))
         };
-        for value in ["gzip", "br, GZIP;q=0.5", "*", "deflate, gzip, br, zstd"] {
+        for value in ["gzip", "br, GZIP;q=0.5", "*", "deflate, gzip, br, zstd", "*;q=0, gzip"] {
             assert!(takes(value), "{value}");
         }
-        for value in ["", "br", "gzip;q=0", "identity", "gzip; q=0.0"] {
+        for value in ["", "br", "gzip;q=0", "identity", "gzip; q=0.0", "gzip;q=0, *", "*, gzip;q=0"] {
             assert!(!takes(value), "{value}");
         }
         assert!(!takes_gzip(&HeaderMap::new()));

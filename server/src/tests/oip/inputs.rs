@@ -53,6 +53,27 @@ async fn rows_come_flat_or_nested_in_one_tensor_or_in_one_a_feature() {
     assert_eq!(scores(&infer(&router, &doubles(&[0, 2], &json!([]))).await), Vec::<u64>::new());
 }
 
+/// As programs write them that have a value for everything.
+#[tokio::test]
+async fn null_is_what_is_left_out() {
+    let plain = doubles(&[2], &json!([0.5, 0.25]));
+    let mut nulls = plain.clone();
+    for member in ["id", "parameters", "outputs"] {
+        nulls[member] = Value::Null;
+    }
+    nulls["inputs"][0]["parameters"] = Value::Null;
+    assert_eq!(infer(&http(), &nulls).await.json(), infer(&http(), &plain).await.json());
+    let output = |parameters: Value| {
+        let mut body = plain.clone();
+        body["parameters"] = json!({ "binary_data_output": null });
+        body["outputs"] = json!([{ "name": "severity", "parameters": parameters }]);
+        body
+    };
+    let expected = infer(&http(), &output(json!({}))).await;
+    assert_eq!(expected.status, StatusCode::OK);
+    assert_eq!(infer(&http(), &output(Value::Null)).await.json(), expected.json());
+}
+
 #[tokio::test]
 async fn every_datatype_is_read_from_json_and_from_bytes() {
     let router = http();
