@@ -11,7 +11,7 @@ promtool=$CACHE/monitoring/promtool
 fetch() {
   cd "$work"
   apt-get download -q prometheus || { [ "$(id -u)" = 0 ] && apt-get update -q && apt-get download -q prometheus; } || return
-  dpkg -x prometheus_*.deb root && root/usr/bin/promtool --version
+  dpkg -x prometheus_*.deb unpacked && unpacked/usr/bin/promtool --version
 }
 
 download() {
@@ -20,7 +20,7 @@ download() {
   work=$(mktemp -d "$CACHE/monitoring/debian.XXXXXX")
   trap 'rm -rf "$work"' EXIT
   chmod 755 "$work"
-  (fetch) >"$CACHE/monitoring/apt.log" 2>&1 && mv "$work/root/usr/bin/promtool" "$promtool"
+  (fetch) >"$CACHE/monitoring/apt.log" 2>&1 && mv "$work/unpacked/usr/bin/promtool" "$promtool"
 }
 
 if have promtool; then

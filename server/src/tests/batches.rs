@@ -211,6 +211,8 @@ async fn every_refusal_says_where_and_what_was_expected() {
     ] {
         answers.insert(name, batch(&router, "", content_type, JSON, body).await);
     }
+    let request = Request::post("/predictions").header("content-encoding", "Identity");
+    assert_eq!(send(&router, request.body(Body::from("[]")).unwrap()).await.status, StatusCode::OK);
     for (name, encoding) in [("an unknown encoding", "br"), ("no gzip", "gzip")] {
         let request = Request::post("/predictions").header("content-encoding", encoding);
         answers.insert(name, send(&router, request.body(Body::from("[]")).unwrap()).await);
